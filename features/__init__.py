@@ -1,0 +1,1 @@
+"""Tables to arrays: what the model is told."""

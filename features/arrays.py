@@ -1,0 +1,48 @@
+"""Named arrays, dense and sparse, in files that hold no code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from scipy import sparse
+
+_PARTS = ("data", "indices", "indptr", "shape")
+
+
+def save_arrays(arrays: Mapping[str, NDArray[Any] | sparse.csr_matrix], path: Path) -> None:
+    """Write arrays and CSR matrices as one safetensors file."""
+    flat: dict[str, NDArray[Any]] = {}
+    for name, value in arrays.items():
+        if sparse.issparse(value):
+            parts = (value.data, value.indices.astype(np.int32), value.indptr.astype(np.int64), np.array(value.shape))
+            flat |= {f"{name}.{part}": array for part, array in zip(_PARTS, parts, strict=True)}
+        else:
+            flat[name] = value
+    save_file({name: np.ascontiguousarray(array) for name, array in flat.items()}, path)
+
+
+def load_arrays(path: Path) -> dict[str, Any]:
+    """Read what ``save_arrays`` wrote."""
+    flat = load_file(path)
+    found: dict[str, Any] = {name: array for name, array in flat.items() if "." not in name}
+    for name in {name.split(".")[0] for name in flat if "." in name}:
+        data, indices, indptr, shape = (flat[f"{name}.{part}"] for part in _PARTS)
+        found[name] = sparse.csr_matrix((data, indices, indptr), shape=tuple(int(side) for side in shape))
+    return found
+
+
+def save_columns(columns: Mapping[str, NDArray[Any]], folder: Path) -> None:
+    """Write each array as a file of its own, to be memory-mapped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, array in columns.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def map_columns(folder: Path) -> dict[str, NDArray[Any]]:
+    """Memory-map what ``save_columns`` wrote."""
+    return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}

@@ -1,0 +1,170 @@
+"""The catalogue as arrays: what is known of each item before anybody engaged with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+
+from features.arrays import load_arrays, save_arrays
+from features.columns import Col
+from features.config import FeatureConfig
+from features.encoder import TextEncoder
+from features.errors import DataError
+from features.evidence import bm25_weights
+from features.text import NgramHasher, bag_of_words
+from features.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Items in the order of their rows; row 0 of every array is padding. N = items.
+
+    Attributes:
+        ids: rows of the item ids, from 1.
+        frame: (N rows) item_id, title, category, countries.
+        text: (N + 1, E) unit text vectors of title and text, zeros where an item has neither.
+        tokens: (N + 1, T) hashed tokens of the title (of the text where there is no title), 0 = padding.
+        category: (N + 1, P) rows of the levels of the category path, 0 = padding.
+        countries: (N + 1, C) rows of the countries where an item may be shown, 0 = padding.
+        vectors: (N + 1, V) ready embeddings side by side, each of unit length.
+        lexical: (W, N + 1) BM25 weights of words in title and text.
+        restricted: (N + 1,) whether an item names countries.
+        allowed: ascending keys ``country * (N + 1) + item`` of what restricted items may be shown where.
+    """
+
+    ids: Vocabulary
+    frame: pl.DataFrame
+    text: NDArray[np.float32]
+    tokens: NDArray[np.int32]
+    category: NDArray[np.int64]
+    countries: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    lexical: sparse.csr_matrix
+    restricted: NDArray[np.bool_]
+    allowed: NDArray[np.int64]
+
+    @property
+    def rows(self) -> int:
+        """Item rows with padding, N + 1."""
+        return self.ids.size
+
+    def shown_in(self, country: int) -> NDArray[np.bool_]:
+        """Return which items (N + 1,) may be shown in the country of that row."""
+        keys = self.allowed[np.searchsorted(self.allowed, country * self.rows) :]
+        named = keys[: np.searchsorted(keys, (country + 1) * self.rows)] - country * self.rows
+        shown = ~self.restricted
+        shown[named] = True
+        return shown
+
+
+_ARRAYS = ("text", "tokens", "category", "countries", "vectors", "lexical", "restricted", "allowed")
+
+
+def build_catalogue(
+    items: pl.DataFrame,
+    categories: Vocabulary,
+    countries: Vocabulary,
+    config: FeatureConfig,
+    encoder: TextEncoder,
+    hasher: NgramHasher,
+) -> Catalogue:
+    """Return the arrays of ``items`` (one row an item, in ascending order of item_id)."""
+    title = items.get_column(Col.TITLE)
+    text = items.get_column(Col.TEXT)
+    both = [" ".join(part for part in pair if part) for pair in zip(title, text, strict=True)]
+    names = items.select(pl.coalesce(pl.col(Col.TITLE), pl.col(Col.TEXT))).to_series().to_list()
+    restricted, allowed, listed = _country_rows(items, countries, config.item_countries)
+    return Catalogue(
+        ids=Vocabulary(items.get_column(Col.ITEM).alias("value"), first=1),
+        frame=items.select(Col.ITEM, Col.TITLE, Col.CATEGORY, Col.COUNTRIES),
+        text=_text_vectors(both, encoder),
+        tokens=hasher.matrix([None, *names], config.text.item_tokens),
+        category=_category_rows(items.get_column(Col.CATEGORY), categories, config.category_depth),
+        countries=listed,
+        vectors=_ready_vectors(items, config.vectors),
+        lexical=bm25_weights(bag_of_words([None, *both], config.counts.word_buckets)),
+        restricted=restricted,
+        allowed=allowed,
+    )
+
+
+def category_levels(category: pl.Series) -> pl.Series:
+    """Return for each path the list of its levels, each with the path that leads to it: ``A``, ``A > B``, …"""
+    levels = [
+        None if path is None else [" > ".join(parts[: n + 1]) for n in range(len(parts))]
+        for path in category
+        for parts in [[part.strip() for part in (path or "").split(">") if part.strip()]]
+    ]
+    return pl.Series("level", levels, dtype=pl.List(pl.String))
+
+
+def _category_rows(category: pl.Series, vocabulary: Vocabulary, depth: int) -> NDArray[np.int64]:
+    return _listed_rows(category_levels(category), vocabulary, depth)
+
+
+def _listed_rows(lists: pl.Series, vocabulary: Vocabulary, width: int) -> NDArray[np.int64]:
+    """Return rows (N + 1, width) of lists of strings, cut at ``width``; 0 = padding."""
+    flat = lists.to_frame("v").with_row_index("item", offset=1).explode("v").drop_nulls("v")
+    out = np.zeros((len(lists) + 1, width), dtype=np.int64)
+    if flat.height:
+        flat = flat.with_columns(place=pl.int_range(pl.len()).over("item"))
+        rows = vocabulary.rows(flat.get_column("v"))
+        item, place = flat.get_column("item").to_numpy(), flat.get_column("place").to_numpy()
+        kept = place < width
+        out[item[kept], place[kept]] = rows[kept]
+    return out
+
+
+def _country_rows(
+    items: pl.DataFrame, vocabulary: Vocabulary, width: int
+) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    lists = items.get_column(Col.COUNTRIES)
+    restricted = np.concatenate([[False], lists.is_not_null().to_numpy()])
+    flat = lists.to_frame("v").with_row_index("item", offset=1).explode("v").drop_nulls("v")
+    keys = vocabulary.rows(flat.get_column("v")) * (len(lists) + 1) + flat.get_column("item").to_numpy()
+    return restricted, np.unique(keys.astype(np.int64)), _listed_rows(lists, vocabulary, width)
+
+
+def _text_vectors(texts: list[str], encoder: TextEncoder) -> NDArray[np.float32]:
+    some = [row for row, text in enumerate(texts) if text]
+    found = encoder.encode([texts[row] for row in some])
+    width = found.shape[1] if len(some) else encoder.width
+    out = np.zeros((len(texts) + 1, width), dtype=np.float32)
+    if some:
+        out[np.array(some) + 1] = found
+    return out
+
+
+def _ready_vectors(items: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.float32]:
+    parts = [np.zeros((items.height + 1, 0), dtype=np.float32)]
+    for name in names:
+        column = f"vector_{name}"
+        if column not in items.columns or not isinstance(items.schema[column], pl.Array):
+            kind = items.schema.get(column, "absent")
+            raise DataError(f"features.vectors names {name!r}: items.{column} is {kind}; an Array(Float32, d) is needed.")
+        dtype = items.schema[column]
+        part = np.zeros((items.height + 1, dtype.shape[0]), dtype=np.float32)
+        known = items.get_column(column).is_not_null().to_numpy()
+        part[1:][known] = np.stack(items.get_column(column).drop_nulls().to_list()) if known.any() else 0
+        if not np.isfinite(part).all():
+            raise DataError(f"items.{column} holds NaN or infinite components. Mend them, or leave the vector null.")
+        parts.append(part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12))
+    return np.concatenate(parts, axis=1)
+
+
+def save_catalogue(catalogue: Catalogue, folder: Path) -> None:
+    """Write the arrays and the frame."""
+    catalogue.frame.write_parquet(folder / "items.parquet")
+    save_arrays({name: getattr(catalogue, name) for name in _ARRAYS}, folder / "catalogue.safetensors")
+
+
+def load_catalogue(folder: Path) -> Catalogue:
+    """Read what ``save_catalogue`` wrote."""
+    frame = pl.read_parquet(folder / "items.parquet")
+    ids = Vocabulary(frame.get_column(Col.ITEM).alias("value"), first=1)
+    return Catalogue(ids=ids, frame=frame, **load_arrays(folder / "catalogue.safetensors"))

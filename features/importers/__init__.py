@@ -1,0 +1,1 @@
+"""Public data sets, as their makers distribute them, turned into data folders."""

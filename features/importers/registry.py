@@ -1,0 +1,68 @@
+"""The importers by name, and the way from raw files to a data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from features.atomic import holds_something, whole_folder
+from features.errors import DataError
+from features.importers.lastfm import read_lastfm
+from features.importers.movielens import read_movielens
+from features.schema import SCHEMAS
+from features.tables import DataFolder, open_data
+
+Importer = Callable[[Path, Path | None], dict[str, pl.DataFrame]]
+"""``(folder of raw files, published split or None) -> tables by name``."""
+
+IMPORTERS: Final[dict[str, Importer]] = {"lastfm": read_lastfm, "movielens": read_movielens}
+
+
+def import_folder(name: str, raw: Path, out: Path, split: Path | None = None, overwrite: bool = False) -> DataFolder:
+    """Turn the raw files in ``raw`` into a data folder at ``out``, which appears whole or not at all.
+
+    Args:
+        name: a key of ``IMPORTERS``.
+        raw: the folder with the files of the makers.
+        out: a folder that does not exist or is empty, unless ``overwrite``.
+        split: a published split, for the importers that take one.
+        overwrite: replace the data folder at ``out``; a folder that holds anything but tables is never replaced.
+
+    Raises:
+        DataError: the name is unknown, ``out`` is in use, or the raw files are not what the makers published.
+    """
+    if name not in IMPORTERS:
+        raise DataError(f'no importer is called "{name}". Choose one of {", ".join(sorted(IMPORTERS))}.')
+    _require_free(out, overwrite)
+    tables = _read(IMPORTERS[name], raw, split)
+    with whole_folder(out) as partial:
+        for table, frame in tables.items():
+            frame.write_parquet(partial / f"{table}.parquet")
+    return open_data(out)
+
+
+def _read(importer: Importer, raw: Path, split: Path | None) -> dict[str, pl.DataFrame]:
+    try:
+        return importer(raw, split)
+    except PolarsError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{raw}: not as published ({reason}). Take the files as their makers distribute them."
+        ) from error
+
+
+def _require_free(out: Path, overwrite: bool) -> None:
+    if not holds_something(out):
+        return
+    if not overwrite:
+        raise DataError(f"{out}: is in use already. Choose another --out, or pass --overwrite.")
+    if not out.is_dir():
+        raise DataError(f"{out}: is a file and will not be replaced by a folder. Choose another --out.")
+    tables = {*SCHEMAS, *(f"{table}.parquet" for table in SCHEMAS)}
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in tables)
+    if foreign:
+        raise DataError(f'{out}: holds "{foreign[0]}", which is no table, so it is not replaced. Choose another --out.')

@@ -1,0 +1,53 @@
+"""Query texts as arrays: each distinct text once, row 0 for "no query"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+
+from features.encoder import StaticEncoder
+from features.text import NgramHasher, bag_of_words, normalise, words
+from features.vocabulary import MISSING, Vocabulary
+
+
+class QueryTable(NamedTuple):
+    """Distinct texts of queries, and of titles that may stand in for one. R = texts + 1, row 0 = none."""
+
+    known: NDArray[np.int64]
+    """(R,) rows of the fitted query vocabulary; 0 = none, 1 = not in it."""
+    tokens: NDArray[np.int32]
+    """(R, T) hashed tokens, 0 = padding."""
+    static: NDArray[np.float16]
+    """(R, E) vectors distilled from the items' text encoder; half precision, the same wherever a query is read."""
+    words: sparse.csr_matrix
+    """(R, W) hashed words."""
+    length: NDArray[np.float32]
+    """(R,) words."""
+
+
+def build_query_table(
+    texts: Sequence[str], vocabulary: Vocabulary, hasher: NgramHasher, length: int, buckets: int, static: StaticEncoder
+) -> QueryTable:
+    """Return the table of distinct ``texts``, in normal form, at rows 1, 2, …"""
+    known = vocabulary.rows(pl.Series(texts, dtype=pl.String))
+    return QueryTable(
+        known=np.concatenate([[MISSING], known]),
+        tokens=hasher.matrix([None, *texts], length),
+        static=np.concatenate([np.zeros((1, static.width)), static.encode(texts)]).astype(np.float16),
+        words=bag_of_words([None, *texts], buckets),
+        length=np.array([0, *(len(words(text)) for text in texts)], dtype=np.float32),
+    )
+
+
+def normal_queries(values: pl.Series) -> pl.Series:
+    """Return texts in their normal form, null where nothing is left; each distinct text is normalised once."""
+    distinct = values.unique().drop_nulls()
+    forms = pl.Series([normalise(text) for text in distinct], dtype=pl.String)
+    table = pl.DataFrame({"text": distinct, "form": forms.replace({"": None})}, schema_overrides={"text": pl.String})
+    found = values.to_frame("text").join(table, on="text", how="left", validate="m:1", maintain_order="left")
+    return found.get_column("form").alias(values.name)

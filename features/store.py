@@ -1,0 +1,316 @@
+"""Everything that is fitted before the model: one object for training, evaluation and serving."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+
+from features.arrays import load_arrays, save_arrays
+from features.catalogue import Catalogue, build_catalogue, category_levels, load_catalogue, save_catalogue
+from features.columns import Col
+from features.config import FeatureConfig
+from features.counts import Sizes
+from features.encoder import StaticEncoder, TextEncoder
+from features.events import EventRows, Past, Vocabularies, build_past, encode_events, is_ordered
+from features.errors import DataError
+from features.evidence import PAIR_FEATURES, REQUEST_FEATURES, Known
+from features.history import History
+from features.imputation import Imputer, RequestRows
+from features.queries import QueryTable, build_query_table, normal_queries
+from features.statistics import Statistics, fit_statistics, load_statistics, save_statistics
+from features.text import NgramHasher, bag_of_words
+from features.vocabulary import MISSING, Vocabulary
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the model is told, fitted.
+
+    Attributes:
+        config: settings.
+        tasks: names of the tasks; a task's place is its row.
+        catalogue: the items.
+        known: vocabularies of users, countries, queries and categories.
+        home: (U,) home country rows of the users.
+        seen_users: (U,) whether some fitted row is of the user; the others are new users.
+        static: vectors of query tokens.
+        history: of the users, everything that may be known.
+        query_history: what a user engaged with for a query; its list of a key is that of ``query_keys``.
+        query_keys: ascending keys of ``query_history``.
+        statistics: counts, quality and exposure.
+    """
+
+    config: FeatureConfig
+    tasks: tuple[str, ...]
+    catalogue: Catalogue
+    known: Vocabularies
+    home: NDArray[np.int64]
+    seen_users: NDArray[np.bool_]
+    static: StaticEncoder
+    history: History
+    query_history: History
+    query_keys: NDArray[np.int64]
+    statistics: Statistics
+
+    @property
+    def imputer(self) -> Imputer:
+        """The imputation policy."""
+        return Imputer(self.config.imputation, self.home, self.known.users.size)
+
+    @property
+    def evidence_sources(self) -> Known:
+        """What evidence is read from."""
+        return Known(
+            counts=self.statistics.counts,
+            history=self.history,
+            query_history=self.query_history,
+            query_keys=self.query_keys,
+            lexical=self.catalogue.lexical,
+            text=self.catalogue.text,
+        )
+
+    def read_requests(self, requests: pl.DataFrame) -> tuple[RequestRows, QueryTable, NDArray[np.int64]]:
+        """Return requests as rows, the table that their queries point into, and its row of each item's title.
+
+        Args:
+            requests: task, user_id, query, country, source_item_id; null where missing.
+        """
+        query = normal_queries(requests.get_column(Col.QUERY))
+        source = self.catalogue.ids.rows(requests.get_column(Col.SOURCE_ITEM))
+        user = self.known.users.rows(requests.get_column(Col.USER))
+        end = self.history.ends(user)
+        nothing = np.zeros(len(user), dtype=np.int64)
+        last = self.history.window(user, end, 1, nothing)[:, 0]
+        texts, title_row = _texts(query, np.unique(np.concatenate([source, last])), self.catalogue)
+        rows = RequestRows(
+            task=requests.get_column(Col.TASK).cast(pl.Enum(self.tasks)).to_physical().cast(pl.Int64).to_numpy(),
+            user=user,
+            country=self.known.countries.rows(requests.get_column(Col.COUNTRY)),
+            query=texts.rows(query),
+            source=source,
+            owner=user,
+            end=end,
+            query_end=np.full(len(user), -1, dtype=np.int64),
+            hide=nothing,
+        )
+        table = _table(texts.values.to_list(), self.known, self.config, NgramHasher(self.config.text.buckets), self.static)
+        return rows, table, title_row
+
+    def with_events(self, events: pl.DataFrame) -> Features:
+        """Return the same features knowing the histories of ``events`` (every engagement that may be known).
+
+        What was fitted stays; users and queries that it does not know stay unknown.
+        """
+        events = events.with_columns(normal_queries(events.get_column(Col.QUERY)))
+        texts = Vocabulary.fit(events.get_column(Col.QUERY), first=1)
+        rows = encode_events(events, self.tasks, self.catalogue.ids, self.known, texts)
+        past = build_past(rows, self.known.users.size, self.known.queries.size, ordered=is_ordered(events))
+        return replace(self, history=past.history, query_history=past.query_history, query_keys=past.query_keys)
+
+
+@dataclass(frozen=True)
+class FittedEvents:
+    """The events that features are fitted on, ready for training.
+
+    Attributes:
+        rows: the events.
+        past: what each of them may know of its user.
+        table: the texts of their queries, and of the titles that may stand in for one.
+        title_row: (N + 1,) the table's row of each item's title, 0 where it is not there.
+        items: the catalogue in the order of its rows.
+        words: (K, W) hashed words of the query vocabulary.
+        home: (U,) home country rows.
+        sizes: rows of the vocabularies.
+        config: settings.
+    """
+
+    rows: EventRows
+    past: Past
+    table: QueryTable
+    title_row: NDArray[np.int64]
+    items: pl.DataFrame
+    words: sparse.csr_matrix
+    home: NDArray[np.int64]
+    sizes: Sizes
+    config: FeatureConfig
+
+    def statistics(self, kept: NDArray[np.bool_], seed: int) -> Statistics:
+        """Return counts, quality and exposure of the ``kept`` rows (E,), blind to all others."""
+        return fit_statistics(
+            self.rows, self.past, kept, self.items, self.words, self.home, self.sizes, self.config, seed
+        )
+
+
+def fit_features(
+    items: pl.DataFrame,
+    users: pl.DataFrame | None,
+    events: pl.DataFrame,
+    tasks: tuple[str, ...],
+    config: FeatureConfig,
+    seed: int,
+    *,
+    quiet: bool = True,
+) -> tuple[Features, FittedEvents]:
+    """Fit everything on ``events`` (of the splits that may be seen, and no other).
+
+    Args:
+        items: the catalogue.
+        users: the users table, if there is one.
+        events: fitted rows, engaged or not, in the order of the table.
+        tasks: names of the tasks.
+        config: settings.
+        seed: of whatever is sampled.
+        quiet: no progress bar.
+    """
+    items = items.sort(Col.ITEM)
+    events = events.with_columns(normal_queries(events.get_column(Col.QUERY)))
+    known = _vocabularies(items, users, events)
+    encoder = TextEncoder(config.text.model, config.text.max_tokens, quiet=quiet)
+    hasher = NgramHasher(config.text.buckets)
+    catalogue = build_catalogue(items, known.categories, known.countries, config, encoder, hasher)
+    static = encoder.distil()
+    texts, title_row = _fitted_texts(events, catalogue, config)
+    rows = encode_events(events, tasks, catalogue.ids, known, texts)
+    fitted = FittedEvents(
+        rows=rows,
+        past=build_past(rows, known.users.size, known.queries.size, ordered=is_ordered(events)),
+        table=_table(texts.values.to_list(), known, config, hasher, static),
+        title_row=title_row,
+        items=items,
+        words=bag_of_words(["", "", *known.queries.values], config.counts.word_buckets),
+        home=_home(users, known),
+        sizes=Sizes(len(tasks), known.users.size, known.countries.size, known.queries.size, catalogue.rows),
+        config=config,
+    )
+    seen = np.zeros(known.users.size, dtype=bool)
+    seen[rows.user] = True
+    features = Features(
+        config=config,
+        tasks=tasks,
+        catalogue=catalogue,
+        known=known,
+        home=fitted.home,
+        seen_users=seen,
+        static=static,
+        history=fitted.past.history,
+        query_history=fitted.past.query_history,
+        query_keys=fitted.past.query_keys,
+        statistics=fitted.statistics(np.ones(len(rows.item), dtype=bool), seed),
+    )
+    return features, fitted
+
+
+def _table(
+    texts: Sequence[str], known: Vocabularies, config: FeatureConfig, hasher: NgramHasher, static: StaticEncoder
+) -> QueryTable:
+    buckets = config.counts.word_buckets
+    return build_query_table(texts, known.queries, hasher, config.text.query_tokens, buckets, static)
+
+
+def _fitted_texts(
+    events: pl.DataFrame, catalogue: Catalogue, config: FeatureConfig
+) -> tuple[Vocabulary, NDArray[np.int64]]:
+    """Return the vocabulary of texts that training may need, and each item's title in it."""
+    if config.imputation.query_without_source == "last":
+        titled = np.arange(catalogue.rows)
+    else:
+        titled = np.unique(catalogue.ids.rows(events.get_column(Col.SOURCE_ITEM)))
+    return _texts(events.get_column(Col.QUERY), titled, catalogue)
+
+
+def _texts(
+    queries: pl.Series, titled: NDArray[np.int64], catalogue: Catalogue
+) -> tuple[Vocabulary, NDArray[np.int64]]:
+    """Return the vocabulary of queries and of the titles of item rows ``titled``, and each item's title in it."""
+    titled = titled[titled > 0]
+    titles = normal_queries(catalogue.frame.get_column(Col.TITLE).gather(titled - 1))
+    texts = Vocabulary.fit(pl.concat([queries.alias("t"), titles.alias("t")]), first=1)
+    title_row = np.zeros(catalogue.rows, dtype=np.int64)
+    title_row[titled] = texts.rows(titles)
+    return texts, title_row
+
+
+def _vocabularies(items: pl.DataFrame, users: pl.DataFrame | None, events: pl.DataFrame) -> Vocabularies:
+    user = [events.get_column(Col.USER)]
+    country = [events.get_column(Col.COUNTRY), items.get_column(Col.COUNTRIES).explode().cast(pl.String)]
+    if users is not None:
+        user.append(users.get_column(Col.USER))
+        country.append(users.get_column(Col.COUNTRY))
+    engaged = events.filter(pl.col(Col.LABEL) > 0)
+    return Vocabularies(
+        users=Vocabulary.fit(pl.concat([part.alias("v") for part in user])),
+        countries=Vocabulary.fit(pl.concat([part.alias("v") for part in country])),
+        queries=Vocabulary.fit(engaged.get_column(Col.QUERY)),
+        categories=Vocabulary.fit(category_levels(items.get_column(Col.CATEGORY)).explode()),
+    )
+
+
+def _home(users: pl.DataFrame | None, known: Vocabularies) -> NDArray[np.int64]:
+    home = np.zeros(known.users.size, dtype=np.int64)
+    if users is not None:
+        home[known.users.rows(users.get_column(Col.USER))] = known.countries.rows(users.get_column(Col.COUNTRY))
+    home[:2] = MISSING
+    return home
+
+
+_SCHEMA = "schema.json"
+
+
+def save_features(features: Features, folder: Path) -> None:
+    """Write everything that was fitted into ``folder``, with a hash of its schema."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_catalogue(features.catalogue, folder)
+    for name, vocabulary in features.known._asdict().items():
+        vocabulary.save(folder / f"{name}.parquet")
+    save_arrays({"home": features.home, "seen": features.seen_users}, folder / "users.safetensors")
+    features.static.save(folder / "static")
+    features.history.save(folder / "history.safetensors")
+    features.query_history.save(folder / "query_history.safetensors")
+    save_arrays({"keys": features.query_keys}, folder / "query_keys.safetensors")
+    save_statistics(features.statistics, folder)
+    (folder / _SCHEMA).write_text(json.dumps(_schema(features), indent=1))
+
+
+def _schema(features: Features) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "tasks": list(features.tasks),
+        "pair_features": list(PAIR_FEATURES),
+        "request_features": list(REQUEST_FEATURES),
+        "quality": list(features.statistics.quality.names),
+        "config": asdict(features.config),
+    }
+    return facts | {"hash": hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}
+
+
+def load_features(folder: Path, config: FeatureConfig) -> Features:
+    """Read what ``save_features`` wrote.
+
+    Raises:
+        DataError: the folder was written with other columns or settings than this program reads.
+    """
+    found = json.loads((folder / _SCHEMA).read_text())
+    users, queries = load_arrays(folder / "users.safetensors"), load_arrays(folder / "query_keys.safetensors")
+    features = Features(
+        config=config,
+        tasks=tuple(found["tasks"]),
+        catalogue=load_catalogue(folder),
+        known=Vocabularies(*(Vocabulary.load(folder / f"{name}.parquet") for name in Vocabularies._fields)),
+        home=users["home"],
+        seen_users=users["seen"],
+        static=StaticEncoder.load(folder / "static"),
+        history=History.load(folder / "history.safetensors"),
+        query_history=History.load(folder / "query_history.safetensors"),
+        query_keys=queries["keys"],
+        statistics=load_statistics(folder),
+    )
+    if _schema(features)["hash"] != found["hash"]:
+        raise DataError(f"{folder / _SCHEMA}: written for other features than this version reads. Fit the run again.")
+    return features

@@ -1,0 +1,53 @@
+"""Strings to rows: vocabularies that are fitted once and saved as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+MISSING = 0
+"""Row of an absent value: padding for items, "none", "anonymous" or "unknown" for context."""
+UNKNOWN = 1
+"""Row of a value that was not seen when the vocabulary was fitted."""
+_VALUE, _ROW = "value", "row"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Distinct strings in ascending order; the first of them has row ``first``."""
+
+    values: pl.Series
+    first: int = 2
+
+    @classmethod
+    def fit(cls, values: pl.Series, first: int = 2) -> Vocabulary:
+        """Return the vocabulary of the distinct non-null ``values``."""
+        return cls(values.cast(pl.String).drop_nulls().unique().sort().alias(_VALUE), first)
+
+    @property
+    def size(self) -> int:
+        """Rows, the reserved ones included."""
+        return self.first + len(self.values)
+
+    def rows(self, values: pl.Series) -> NDArray[np.int64]:
+        """Return the row of each value: ``MISSING`` where null, ``UNKNOWN`` (or ``MISSING`` if first is 1) where new."""
+        table = pl.DataFrame({_VALUE: self.values, _ROW: np.arange(self.first, self.size, dtype=np.int64)})
+        unknown = UNKNOWN if self.first > UNKNOWN else MISSING
+        found = pl.DataFrame({_VALUE: values.cast(pl.String)}).join(
+            table, on=_VALUE, how="left", validate="m:1", maintain_order="left"
+        )
+        row = pl.when(pl.col(_VALUE).is_null()).then(MISSING).otherwise(pl.col(_ROW).fill_null(unknown))
+        return found.select(row.cast(pl.Int64)).to_series().to_numpy()
+
+    def save(self, path: Path) -> None:
+        """Write the values as Parquet."""
+        self.values.to_frame().write_parquet(path)
+
+    @classmethod
+    def load(cls, path: Path, first: int = 2) -> Vocabulary:
+        """Read what ``save`` wrote."""
+        return cls(pl.read_parquet(path).to_series(), first)

@@ -1,0 +1,73 @@
+"""The commands of serving: ``rank`` and ``export``. At module level typer alone, so that help is fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run folder, runs:/ID or models:/NAME@ALIAS.")]
+ExcludeSeen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="all|none|TASK,…",
+        help="Tasks for which items that the user has engaged with are left out; by default all but search.",
+    ),
+]
+TopK = Annotated[int, typer.Option(min=1, help="Most items per request.")]
+
+
+def rank(
+    run: Run,
+    task: Annotated[str, typer.Option(help="The surface that asks, e.g. search.")],
+    user: Annotated[str | None, typer.Option(help="Who asks.")] = None,
+    query: Annotated[str | None, typer.Option(help="What they typed.")] = None,
+    country: Annotated[str | None, typer.Option(help="Where they are (ISO 3166).")] = None,
+    source_item: Annotated[str | None, typer.Option(help="The item that they are looking at.")] = None,
+    top_k: TopK = 10,
+    exclude_seen: ExcludeSeen = None,
+) -> None:
+    """Answer one request, as a table with titles."""
+    from serving.exclusion import parse
+    from serving.ranker import Ranker
+    from serving.table import print_ranking, ranking
+
+    ranker = Ranker.load(run)
+    request = {"task": task, "user_id": user, "query": query, "country": country, "source_item_id": source_item}
+    answer = ranker.rank([request], top_k, parse(exclude_seen, ranker.tasks))
+    print_ranking(ranking(answer, ranker.items))
+
+
+def export(
+    run: Run,
+    requests: Annotated[Path, typer.Option(help="A Parquet file of requests, or a folder of them.")],
+    out: Annotated[Path, typer.Option(help="The folder that takes the answers.")],
+    top_k: TopK,
+    exclude_seen: ExcludeSeen = None,
+    partition_by: Annotated[Literal["task"] | None, typer.Option(help="One folder of parts per task.")] = None,
+    engine: Annotated[Literal["local"], typer.Option(help="Where requests are ranked.")] = "local",
+    block_size: Annotated[int, typer.Option(min=1, help="Requests per part.")] = 4096,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what another export left in --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")] = False,
+) -> None:
+    """Answer a file of requests, to Parquet; a killed export goes on where it stopped."""
+    from serving.exclusion import parse
+    from serving.export import ExportSettings
+    from serving.export import export as write_answers
+    from serving.progress import progress_bar
+    from serving.ranker import Ranker
+
+    ranker = Ranker.load(run)
+    settings = ExportSettings(
+        top_k=top_k,
+        exclude_seen=parse(exclude_seen, ranker.tasks),
+        block_size=block_size,
+        partition_by=partition_by,
+        engine=engine,
+    )
+    with progress_bar("requests", quiet) as progress:
+        manifest = write_answers(ranker, requests, out, settings, overwrite=overwrite, progress=progress)
+    if not quiet:
+        parts = len(manifest["parts"])
+        typer.echo(f"{out}: {manifest['rows']:,} rows for {manifest['requests']:,} requests in {parts:,} parts")

@@ -1,0 +1,45 @@
+"""Settings of serving that training and evaluation share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateConfig:
+    """How many candidates each source may bring; 0 leaves it out. The union is ranked."""
+
+    space: int = 200
+    """Nearest items of the request in the shared space."""
+    affinity: int = 150
+    """Items of the user's linear affinity."""
+    query: int = 100
+    """Items engaged with for the query."""
+    query_affinity: int = 100
+    """Items near those that the user engaged with for the query."""
+    words: int = 50
+    """Items engaged with for the query's words."""
+    lexical: int = 50
+    """Items whose text matches the query."""
+    source: int = 50
+    """Items engaged with next to the source item."""
+    source_affinity: int = 50
+    """Items of the source item's linear affinity."""
+    previous: int = 50
+    """Items engaged with after the user's last item."""
+    popularity: int = 50
+    """Most engaged items of the task."""
+    everything: int = 500
+    """Catalogues up to this many items are ranked whole."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServingConfig:
+    """How requests are answered."""
+
+    candidates: CandidateConfig = field(default_factory=CandidateConfig)
+    """Sources of candidates."""
+    block_mb: int = 48
+    """Megabytes of one dense (requests, items) block; it bounds memory, whatever the catalogue."""
+    exclude_seen: tuple[str, ...] | None = None
+    """Tasks in which items that the user engaged with are no candidates; null = all but search."""

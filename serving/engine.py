@@ -1,0 +1,171 @@
+"""The one path from requests to scores: impute, encode, retrieve, gather evidence, rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from features.columns import Col
+from features.evidence import Evidence, Known, gather_evidence, pair_features
+from features.imputation import RequestRows
+from features.queries import QueryTable
+from features.statistics import Statistics
+from features.store import Features
+from serving.assemble import context_tensors, item_tensors
+from serving.candidates import all_items, blocked_items, from_evidence, merge
+from serving.config import ServingConfig
+from serving.index import Index
+from serving.order import tie_ranks, top_k
+from unicorn.batch import Contexts
+from unicorn.model import ItemSide, RequestSide, UniCoRn
+
+
+class Block(NamedTuple):
+    """A block of requests, read, imputed and encoded. B = requests."""
+
+    rows: RequestRows
+    filled: RequestRows
+    contexts: Contexts
+    request: RequestSide
+    evidence: Evidence
+    blocked: NDArray[np.bool_]
+
+
+class Requests(NamedTuple):
+    """Requests as rows, with the texts that they point into."""
+
+    rows: RequestRows
+    table: QueryTable
+    title_row: NDArray[np.int64]
+
+    def take(self, at: NDArray[np.int64] | slice) -> Requests:
+        """Return the requests at positions ``at``."""
+        return self._replace(rows=RequestRows(*(column[at] for column in self.rows)))
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A model over features, with everything that is computed once for its catalogue.
+
+    Attributes:
+        features: what is fitted, with the histories that may be known.
+        statistics: the counts, quality and exposure in use.
+        model: the weights.
+        config: how requests are answered.
+        side: the item side of the catalogue.
+        index: of the space.
+        ties: (N + 1,) places of the items among equal scores.
+    """
+
+    features: Features
+    statistics: Statistics
+    model: UniCoRn
+    config: ServingConfig
+    side: ItemSide
+    index: Index
+    ties: Tensor
+
+    @classmethod
+    def build(
+        cls,
+        features: Features,
+        statistics: Statistics,
+        model: UniCoRn,
+        config: ServingConfig,
+        index: Index | None = None,
+    ) -> Engine:
+        """Encode the catalogue with ``model``, and index it unless its ``index`` is given."""
+        model.eval()
+        with torch.inference_mode():
+            side = model.encode_items(item_tensors(features, statistics))
+        ids = features.catalogue.frame.get_column(Col.ITEM)
+        ties = torch.from_numpy(np.concatenate([[len(ids)], tie_ranks(ids)]))
+        return cls(features, statistics, model, config, side, index or Index(side.indexed), ties)
+
+    @property
+    def block_size(self) -> int:
+        """Requests whose dense blocks stay within the configured memory."""
+        return int(np.clip(self.config.block_mb * 2**20 // (4 * self.features.catalogue.rows), 1, 1024))
+
+    def excluded(self, tasks: tuple[str, ...]) -> NDArray[np.bool_]:
+        """Return (T,) whether seen items are left out in each task, given the names of such ``tasks``."""
+        return np.array([task in tasks for task in self.features.tasks])
+
+    @torch.inference_mode()
+    def contexts(self, requests: Requests) -> tuple[Contexts, RequestRows]:
+        """Return requests imputed, as the context tower reads them."""
+        return context_tensors(self.features, self.features.history, *requests)
+
+    @torch.inference_mode()
+    def encode(self, contexts: Contexts) -> RequestSide:
+        """Return the request side of ``contexts``."""
+        return self.model.encode_requests(contexts, self.side.vector)
+
+    def blocked(self, rows: RequestRows, exclude_seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return what may not be shown, (B, N + 1)."""
+        return blocked_items(rows, self.features.history, self.features.catalogue, exclude_seen)
+
+    def prepare(self, requests: Requests, exclude_seen: NDArray[np.bool_]) -> Block:
+        """Read, impute and encode a block of requests, and gather its evidence."""
+        contexts, filled = self.contexts(requests)
+        known: Known = self.features.evidence_sources._replace(counts=self.statistics.counts)
+        evidence, facts = gather_evidence(requests.rows, filled, requests.table, known)
+        contexts = contexts._replace(facts=torch.from_numpy(facts))
+        blocked = self.blocked(requests.rows, exclude_seen)
+        return Block(requests.rows, filled, contexts, self.encode(contexts), evidence, blocked)
+
+    @torch.inference_mode()
+    def candidates(self, block: Block, at_least: int) -> NDArray[np.int64]:
+        """Return the candidates (B, L) of a block, 0 = padding; the space brings ``at_least`` so many."""
+        sizes = self.config.candidates
+        if self.features.catalogue.rows - 1 <= sizes.everything:
+            return all_items(block.blocked)
+        near = self.index.search(block.request.searched, block.blocked, max(sizes.space, at_least))
+        by_task = self.statistics.counts.by_task[block.filled.task]  # (B, N + 1)
+        return merge([near, *from_evidence(block.evidence, by_task, block.blocked, sizes)])
+
+    def pairs(self, block: Block, candidates: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the context × candidate features (B, L, F)."""
+        return pair_features(block.evidence, block.filled, self.statistics.counts, candidates)
+
+    @torch.inference_mode()
+    def score(self, block: Block, candidates: NDArray[np.int64]) -> Tensor:
+        """Return logits (B, L) of ``candidates`` (B, L), ``-inf`` for padding."""
+        pairs = torch.from_numpy(self.pairs(block, candidates))
+        at = torch.from_numpy(candidates)
+        logits = self.model.score(block.request, block.contexts.task, self.side, at, pairs)
+        return logits.masked_fill(at == 0, -torch.inf)
+
+    @torch.inference_mode()
+    def rank(
+        self, requests: Requests, exclude_seen: NDArray[np.bool_], count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the best item rows (B, K) of each request in served order, 0 = no more, and their logits."""
+        block = self.prepare(requests, exclude_seen)
+        candidates = self.candidates(block, count)
+        return self._order(candidates, self.score(block, candidates), count)
+
+    @torch.inference_mode()
+    def retrieve(
+        self, requests: Requests, exclude_seen: NDArray[np.bool_], count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return what the space alone finds, as ``rank`` does."""
+        contexts, _ = self.contexts(requests)
+        request = self.encode(contexts)
+        found = self.index.search(request.searched, self.blocked(requests.rows, exclude_seen), count)
+        at = torch.from_numpy(found)
+        scores = (self.side.indexed[at] @ request.searched.unsqueeze(-1)).squeeze(-1)
+        return self._order(found, scores.masked_fill(at == 0, -torch.inf), count)
+
+    def _order(
+        self, candidates: NDArray[np.int64], scores: Tensor, count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        at = torch.from_numpy(candidates)
+        best = top_k(scores, self.ties[at], count)
+        item = torch.where(torch.isfinite(scores.gather(1, best)), at.gather(1, best), 0)
+        return item.numpy(), scores.gather(1, best).numpy()

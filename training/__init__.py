@@ -1,0 +1,1 @@
+"""How the ranker learns, and how it is judged."""

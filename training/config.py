@@ -1,0 +1,134 @@
+"""Settings of a fit: every value that is used, with its default, for every data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from features.columns import TASKS
+from features.config import FeatureConfig
+from serving.config import ServingConfig
+from unicorn.config import ModelConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropoutConfig:
+    """Shares of training requests in which a field is hidden, so that the model meets every gap."""
+
+    query: float = 0.05
+    """Query hidden."""
+    source: float = 0.1
+    """Source item hidden."""
+    country: float = 0.1
+    """Country hidden."""
+    user: float = 0.05
+    """User hidden, and the history with it."""
+    history: float = 0.05
+    """History hidden."""
+    user_id: float = 0.5
+    """User id replaced by "never seen", the history kept, so that a new user works."""
+    item_id: float = 0.1
+    """Item id hidden in the item tower, so that a new item works."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageConfig:
+    """What both stages of training share."""
+
+    learning_rate: float = 1e-3
+    """Step size of Adam."""
+    batch: int = 1024
+    """Requests of a step; less where the data is small."""
+    max_epochs: float = 30.0
+    """Passes over the rows at most."""
+    max_steps: int = 3000
+    """Steps at most."""
+    rounds_per_epoch: float = 2.0
+    """Validations in a pass over the rows."""
+    min_round: int = 40
+    """Fewest steps between two validations."""
+    max_rounds: int = 24
+    """Most validations of a stage."""
+    patience: int = 3
+    """Rounds without a better validation before the stage stops."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceStageConfig(StageConfig):
+    """Training of the space: sampled softmax over in-batch and uniform negatives."""
+
+    negatives: int = 2048
+    """Uniform negatives of a step, shared by its requests."""
+    task_balance: float = 0.5
+    """0 weighs every row alike, 1 every task alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankerStageConfig(StageConfig):
+    """Training of the ranker: binary cross-entropy on lists of a target and sampled candidates."""
+
+    batch: int = 256
+    """Lists of a step."""
+    max_epochs: float = 12.0
+    """Passes over the lists at most."""
+    hard: int = 40
+    """Negatives of a list that are drawn from the request's candidates."""
+    uniform: int = 8
+    """Negatives of a list that are drawn from the whole catalogue."""
+    zeros: int = 8
+    """Items of a list at most that were shown with its target and not engaged with."""
+    max_lists: int = 60_000
+    """Lists at most; a seeded sample of the rows beyond."""
+    task_balance: float = 0.5
+    """0 weighs every list alike, 1 every task alike."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How the model is trained."""
+
+    seed: int = 0
+    """Of everything that is drawn."""
+    threads: int = 0
+    """Threads of torch; 0 leaves its own choice."""
+    ranker_share: float = 0.25
+    """Share of the rows that the ranker learns from, and that space and counts do not see while it learns."""
+    valid_requests: int = 2000
+    """Requests of each task at most that a validation ranks; a seeded sample beyond."""
+    dropout: DropoutConfig = field(default_factory=DropoutConfig)
+    """Hidden fields."""
+    space: SpaceStageConfig = field(default_factory=SpaceStageConfig)
+    """The first stage."""
+    ranker: RankerStageConfig = field(default_factory=RankerStageConfig)
+    """The second stage."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingConfig:
+    """Where a run is tracked."""
+
+    enabled: bool = True
+    """Whether the run is logged to MLflow."""
+    uri: str | None = None
+    """Tracking store; null = the environment's MLFLOW_TRACKING_URI, else ``sqlite:///mlflow.db``."""
+    experiment: str = "unicorn"
+    """Experiment that runs belong to."""
+    log_model: bool = True
+    """Whether the model itself is logged, so that ``runs:/…`` can be served."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """Everything that decides a fit."""
+
+    tasks: tuple[str, ...] = TASKS
+    """Names of the tasks; a new task is one more name."""
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    """What the model is told."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """The model."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """How it is trained."""
+    serving: ServingConfig = field(default_factory=ServingConfig)
+    """How it answers."""
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    """Where the run is tracked."""

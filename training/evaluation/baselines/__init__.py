@@ -1,0 +1,1 @@
+"""Baselines by name, each a small file; all are masked, ordered and cut by one driver."""

@@ -1,0 +1,71 @@
+"""The judge: rankers in, the evaluation file of the contract out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from features.errors import DataError
+from training.evaluation import comparisons
+from training.evaluation.comparisons import Difference
+from training.evaluation.impressions import judge_impressions
+from training.evaluation.judged import Judged
+from training.evaluation.judgments import judge_judgments
+from training.evaluation.protocol import Contender, Protocol
+from training.evaluation.served import Progress, serve
+from training.evaluation.slices import slice_masks
+from training.evaluation.tasks import judge_task
+
+
+def _silent(ranker: str, done: int, total: int) -> None:
+    """Show no progress."""
+
+
+def judge(
+    contenders: Sequence[Contender],
+    judged: Judged,
+    protocol: Protocol,
+    *,
+    data_hash: str = "",
+    model_id: str = "",
+    progress: Progress = _silent,
+) -> dict[str, Any]:
+    """Return the evaluation of ``contenders``, the first of which is compared with each other one.
+
+    Requests that agree in everything a ranker is told are ranked once and share the answer, for all rankers alike. The
+    intervals of all rankers, metrics and slices of a task, and the differences between rankers, come from the same
+    resamples. A figure that is undefined is left out.
+
+    Args:
+        contenders: with distinct names.
+        judged: what they are judged on, see ``read_judged``.
+        protocol: the settings with which ``judged`` was read.
+        data_hash: of the data folder, for the file.
+        model_id: of the model under judgement, for the file.
+        progress: called after each block of requests.
+    """
+    names = [contender.name for contender in contenders]
+    if not names or len(set(names)) < len(names):
+        raise DataError(f"rankers: {names} are not distinct names. Name each ranker once.")
+    outcomes = {contender.name: serve(contender, judged, protocol, progress) for contender in contenders}
+    rankers: dict[str, Any] = {
+        contender.name: {"tasks": {}, "judgments": judge_judgments(contender, judged, protocol)}
+        for contender in contenders
+    }
+    differences: list[Difference] = []
+    masks = slice_masks(judged)
+    for task in judged.tasks:
+        report = judge_task(task, outcomes, judged, masks, protocol)
+        differences += report.differences
+        for name, node in report.nodes.items():
+            rankers[name]["tasks"][task] = node
+    for contender in contenders:
+        for task, node in judge_impressions(contender, judged, protocol).items():
+            rankers[contender.name]["tasks"][task]["impressions"] = node
+    return {
+        "protocol": protocol.as_json(),
+        "data": {"hash": data_hash},
+        "model": {"id": model_id},
+        "rankers": rankers,
+        "comparisons": comparisons.as_json(differences),
+    }

@@ -1,0 +1,86 @@
+"""Graded NDCG over the judged items of each query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from features.columns import Col
+from serving.order import tie_ranks
+from training.evaluation.answers import blocks, requests_of, scored_candidates
+from training.evaluation.intervals import bootstrap, mean_by_cluster
+from training.evaluation.judged import NUMBER, Judged
+from training.evaluation.metrics import place_in_group, ranking_metrics
+from training.evaluation.protocol import Contender, Protocol, ScoreFunction
+from training.evaluation.report import entries, generator
+
+_REQUEST = (Col.QUERY, Col.USER, Col.COUNTRY)
+
+
+def judge_judgments(contender: Contender, judged: Judged, protocol: Protocol) -> dict[str, Any]:
+    """Return ``{"requests": n, "metrics": {"ndcg_at_k": …}}`` of the queries with at least two distinct grades.
+
+    The gain of an item is its relevance minus the smallest grade of the scale; an item judged twice for a request has
+    the mean of its grades. Only judged items are ranked, those of equal score in the order of serving.
+    """
+    requests, pairs = _requests(judged, protocol.judgment_task)
+    if contender.score is None or not len(requests):
+        return {"requests": 0, "metrics": {}}
+    rows = _scored(contender.name, contender.score, judged, requests, pairs, protocol.block)
+    request = rows["request"].to_numpy().astype(np.int64)
+    tie = tie_ranks(judged.items[Col.ITEM])[rows[NUMBER].to_numpy()]  # (n,)
+    rank = place_in_group(request, -rows[Col.SCORE].cast(pl.Float32).to_numpy(), tie)  # (n,)
+    gain = rows[Col.RELEVANCE].to_numpy() - judged.smallest_grade
+    target = gain > 0
+    found = ranking_metrics(request[target], gain[target], rank[target], protocol.k)
+    chosen = [column for column, name in enumerate(found.names) if name.startswith("ndcg_at_")]
+    clusters, cluster = np.unique(requests["cluster"].to_numpy()[found.request], return_inverse=True)
+    sample = mean_by_cluster(cluster, found.values[:, chosen])
+    estimates = bootstrap([sample], len(clusters), protocol.resamples, generator(protocol.seed, "judgments"))
+    return {
+        "requests": len(found.request),
+        "metrics": entries([found.names[column] for column in chosen], estimates[0]),
+    }
+
+
+def _requests(judged: Judged, task: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the requests that have at least two grades, and their judged items."""
+    pairs = judged.judgments.group_by(*_REQUEST, Col.ITEM, NUMBER, maintain_order=True).agg(pl.mean(Col.RELEVANCE))
+    pairs = pairs.filter(pl.n_unique(Col.RELEVANCE).over(_REQUEST) > 1)
+    requests = pairs.select(_REQUEST).unique(maintain_order=True).with_row_index("request")
+    requests = requests.with_columns(
+        pl.col("request").cast(pl.String).alias(Col.REQUEST),
+        pl.lit(task).alias(Col.TASK),
+        pl.lit(None, dtype=pl.String).alias(Col.SOURCE_ITEM),
+        pl.coalesce(pl.concat_str(pl.lit("user "), Col.USER), pl.concat_str(pl.lit("query "), Col.QUERY))
+        .rank("dense")
+        .alias("cluster"),
+    )
+    pairs = pairs.join(
+        requests.select(*_REQUEST, "request", Col.REQUEST),
+        on=_REQUEST,
+        how="left",
+        nulls_equal=True,
+        validate="m:1",
+        maintain_order="left",
+    )
+    return requests, pairs
+
+
+def _scored(
+    name: str, score: ScoreFunction, judged: Judged, requests: pl.DataFrame, pairs: pl.DataFrame, size: int
+) -> pl.DataFrame:
+    """Return the judged pairs with the score of each."""
+    catalogue = judged.items.select(Col.ITEM).with_row_index(NUMBER)
+    parts = []
+    for block in blocks(requests, size):
+        asked = pairs.join(block.select("request"), on="request", how="semi", maintain_order="left")
+        lists = asked.group_by(Col.REQUEST, maintain_order=True).agg(pl.col(Col.ITEM).alias(Col.CANDIDATES))
+        answer = score(
+            requests_of(block).join(lists, on=Col.REQUEST, how="left", validate="1:1", maintain_order="left")
+        )
+        asked = asked.select("request", Col.REQUEST, Col.ITEM, NUMBER, Col.RELEVANCE)
+        parts.append(scored_candidates(name, answer, block.drop("request"), asked, catalogue))
+    return pl.concat(parts)

@@ -1,0 +1,68 @@
+"""An evaluation as tables on a terminal: per task, metrics by rankers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+SHOWN = ("recall_at_10", "recall_at_20", "hit_at_20", "ndcg_at_10", "ndcg_at_20", "mrr", "coverage_at_20")
+"""Metrics of the table, where they are judged; the file holds them all."""
+
+
+def print_evaluation(evaluation: dict[str, Any], console: Console) -> None:
+    """Print a table per task, one for graded judgments where there are any, and the comparisons."""
+    for table in evaluation_tables(evaluation):
+        console.print(table)
+
+
+def evaluation_tables(evaluation: dict[str, Any], metrics: Sequence[str] = SHOWN) -> Iterator[Table]:
+    """Yield the tables of an evaluation as ``judge`` returns it."""
+    rankers: dict[str, Any] = evaluation["rankers"]
+    for task in dict.fromkeys(task for node in rankers.values() for task in node["tasks"]):
+        nodes = {name: node["tasks"][task] for name, node in rankers.items()}
+        yield _metric_table(task, nodes, metrics)
+    judged = {name: node["judgments"] for name, node in rankers.items() if node["judgments"]["requests"]}
+    if judged:
+        names = list(dict.fromkeys(metric for node in judged.values() for metric in node["metrics"]))
+        yield _metric_table("judgments", judged, names)
+    if evaluation["comparisons"]:
+        yield _comparison_table(evaluation["comparisons"])
+
+
+def _metric_table(task: str, nodes: dict[str, Any], metrics: Sequence[str]) -> Table:
+    first = next(iter(nodes.values()))
+    title = f"{task}: {first['requests']:,} requests"
+    if without := first.get("requests_without_target"):
+        title += f", {without:,} without a target"
+    table = Table(title=title, title_justify="left")
+    table.add_column("metric")
+    for name in nodes:
+        table.add_column(name, justify="right")
+    for metric in metrics:
+        if metric in first["metrics"]:
+            table.add_row(metric, *(_figure(node["metrics"].get(metric)) for node in nodes.values()))
+    if "ties" in first:
+        table.add_row("ties", *(f"{node['ties']:.3f}" for node in nodes.values()))
+    return table
+
+
+def _figure(entry: dict[str, float] | None) -> str:
+    if entry is None:
+        return "–"
+    interval = f" [{entry['low']:.3f}, {entry['high']:.3f}]" if "low" in entry else ""
+    return f"{entry['value']:.3f}{interval}".replace("[", "\\[")  # rich reads brackets as markup
+
+
+def _comparison_table(comparisons: list[dict[str, Any]]) -> Table:
+    table = Table(title="differences, with p adjusted for their number (Holm)", title_justify="left")
+    for name in ("task", "metric", "rankers"):
+        table.add_column(name)
+    table.add_column("difference", justify="right")
+    table.add_column("p", justify="right")
+    for row in comparisons:
+        interval = f"{row['difference']:+.3f} \\[{row['low']:+.3f}, {row['high']:+.3f}]"
+        table.add_row(row["task"], row["metric"], f"{row['a']} − {row['b']}", interval, f"{row['p_holm']:.4f}")
+    return table

@@ -1,0 +1,116 @@
+"""One task under judgement: the figures of all rankers, on the whole and in slices, from the same resamples."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.columns import Col
+from training.evaluation import comparisons
+from training.evaluation.comparisons import Difference
+from training.evaluation.intervals import Estimate, bootstrap, mean_by_cluster
+from training.evaluation.judged import Judged
+from training.evaluation.metrics import RequestMetrics, ranking_metrics
+from training.evaluation.protocol import Protocol
+from training.evaluation.report import Entry, entries, generator
+from training.evaluation.served import Outcome
+from training.evaluation.slices import Masks
+
+_WHOLE = ""
+"""The group of all targets, among those of the slices."""
+
+
+class TaskReport(NamedTuple):
+    """What the evaluation file says of one task."""
+
+    nodes: dict[str, dict[str, Any]]
+    """By ranker."""
+    differences: list[Difference]
+    """Between the first ranker and each other."""
+
+
+def judge_task(task: str, outcomes: dict[str, Outcome], judged: Judged, masks: Masks, protocol: Protocol) -> TaskReport:
+    """Return the figures of one task from the ``outcomes`` of the rankers, by name."""
+    groups = _groups(task, judged, masks)
+    tables = {
+        name: {group: _metrics(judged, outcome, rows, protocol) for group, rows in groups.items()}
+        for name, outcome in outcomes.items()
+    }
+    first, *others = outcomes
+    whole = tables[first][_WHOLE].request  # the requests that have a target, the same for all rankers
+    clusters, cluster_of = np.unique(judged.requests["cluster"].to_numpy()[whole], return_inverse=True)
+    cluster = np.zeros(len(judged.requests), dtype=np.int64)
+    cluster[whole] = cluster_of
+
+    samples = [
+        mean_by_cluster(cluster[part.request], part.values) for table in tables.values() for part in table.values()
+    ]
+    pairs = [comparisons.paired(tables[first][_WHOLE], tables[name][_WHOLE], cluster_of) for name in others]
+    random = generator(protocol.seed, task)
+    found = iter(bootstrap([*samples, *pairs], len(clusters), protocol.resamples, random))
+
+    nodes = {}
+    for name, table in tables.items():
+        estimates = {group: next(found) for group in table}
+        nodes[name] = _node(task, table, estimates, outcomes[name], judged, protocol)
+    metrics = comparisons.compared(tables[first][_WHOLE].names) if len(whole) else []
+    differences = [
+        Difference(task, metric, first, name, estimate, p)
+        for name, pair in zip(others, pairs, strict=True)
+        for metric, estimate, p in zip(
+            metrics, next(found), comparisons.sign_flips(pair, protocol.resamples, random), strict=False
+        )
+    ]
+    return TaskReport(nodes, differences)
+
+
+def _groups(task: str, judged: Judged, masks: Masks) -> dict[str, NDArray[np.int64]]:
+    """Return the rows of the task's targets, and those of each slice that has any."""
+    of_task = (judged.targets[Col.TASK] == task).to_numpy()
+    slices = {name: np.flatnonzero(of_task & mask) for name, mask in masks.items()}
+    return {_WHOLE: np.flatnonzero(of_task), **{name: rows for name, rows in slices.items() if len(rows)}}
+
+
+def _metrics(judged: Judged, outcome: Outcome, rows: NDArray[np.int64], protocol: Protocol) -> RequestMetrics:
+    request = judged.targets["request"].to_numpy().astype(np.int64)
+    label = judged.targets[Col.LABEL].to_numpy()
+    return ranking_metrics(request[rows], label[rows], outcome.target_rank[rows], protocol.k)
+
+
+def _node(
+    task: str,
+    table: dict[str, RequestMetrics],
+    estimates: dict[str, list[Estimate]],
+    outcome: Outcome,
+    judged: Judged,
+    protocol: Protocol,
+) -> dict[str, Any]:
+    """Return what the evaluation file says of one ranker and task."""
+    scored = table[_WHOLE].request
+    requests = int((judged.requests[Col.TASK] == task).sum())
+    contexts = judged.requests["context"].to_numpy()[scored]
+    metrics = {group: entries(part.names, estimates[group]) for group, part in table.items()}
+    return {
+        "requests": len(scored),
+        "requests_without_target": requests - len(scored),
+        "ties": float(outcome.tied[contexts].mean()) if len(contexts) else 0.0,
+        "metrics": {**metrics[_WHOLE], **_coverage(outcome.best_rank[task], protocol)},
+        "impressions": {"rows": 0, "metrics": {}},
+        "slices": {
+            group: {"requests": len(part.request), "metrics": metrics[group]}
+            for group, part in table.items()
+            if group != _WHOLE
+        },
+    }
+
+
+def _coverage(best_rank: NDArray[np.int64], protocol: Protocol) -> dict[str, Entry]:
+    """Return the share of the catalogue that is served within k to anyone.
+
+    It has no interval: a resample holds fewer distinct users than the split, so a bootstrap would show that alone.
+    """
+    if not best_rank.any():
+        return {}
+    return {f"coverage_at_{k}": {"value": float(((best_rank > 0) & (best_rank <= k)).mean())} for k in protocol.k}

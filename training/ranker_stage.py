@@ -1,0 +1,133 @@
+"""Second stage of training: the ranker, by binary cross-entropy on lists, over a space that stands still."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from features.statistics import Statistics
+from features.store import Features
+from features.vocabulary import UNKNOWN
+from serving.assemble import context_tensors, item_tensors
+from serving.config import ServingConfig
+from serving.engine import Engine
+from training.batches import Epochs, generator
+from training.config import RankerStageConfig
+from training.lists import Lists
+from training.stage import Schedule, Stage
+from training.validation import Validation
+from unicorn.batch import Contexts
+from unicorn.model import UniCoRn
+
+_STAGE = 2
+
+
+class ListBatch(NamedTuple):
+    """Lists of a step. B = lists, L = longest list."""
+
+    contexts: Contexts
+    item: Tensor  # (B, L) int64, 0 = padding
+    label: Tensor  # (B, L) float32
+    weight: Tensor  # (B,) float32
+    pairs: Tensor  # (B, L, F) float32
+
+
+class ListMaker:
+    """From the number of a step to its batch."""
+
+    def __init__(self, features: Features, lists: Lists, batch: int, user_dropout: float, seed: int) -> None:
+        """Draw ``batch`` lists a step."""
+        self.features, self.lists, self.user_dropout, self.seed = features, lists, user_dropout, seed
+        self.epochs = Epochs(len(lists), batch, seed + 1)
+
+    def __call__(self, step: int) -> ListBatch:
+        """Gather the batch of ``step``."""
+        at, lists = self.epochs.rows(step), self.lists
+        rng = generator(self.seed, _STAGE, 2, step)
+        rows, table, title_row = lists.requests.take(at)
+        contexts, _ = context_tensors(self.features, self.features.history, rows, table, title_row, rng)
+        new = torch.from_numpy((rng.random(len(at)) < self.user_dropout) & (rows.user > UNKNOWN))
+        return ListBatch(
+            contexts=contexts._replace(
+                user=torch.where(new, UNKNOWN, contexts.user), facts=torch.from_numpy(lists.facts[at])
+            ),
+            item=torch.from_numpy(lists.item[at].astype(np.int64)),
+            label=torch.from_numpy(lists.label[at]),
+            weight=torch.from_numpy(lists.weight[at]),
+            pairs=torch.from_numpy(lists.pairs[at]),
+        )
+
+
+class RankerStage(Stage[ListBatch]):
+    """Trains the ranker; the towers stand still, so that their vectors are computed once."""
+
+    def __init__(
+        self,
+        model: UniCoRn,
+        features: Features,
+        lists: Lists,
+        user_dropout: float,
+        statistics: Statistics,
+        served: Statistics,
+        serving: ServingConfig,
+        config: RankerStageConfig,
+        plan: Schedule,
+        validation: Validation | None,
+        seed: int,
+    ) -> None:
+        """Train on ``lists``, built with ``statistics``; validate with those that are ``served``."""
+        make = ListMaker(features, lists, plan.batch, user_dropout, seed)
+        super().__init__(model, make, plan, config, validation, name="ranker")
+        self.model, self.features, self.served, self.serving = model, features, served, serving
+        self.items = item_tensors(features, statistics)
+        model.space.requires_grad_(False)
+        with torch.no_grad():
+            encoded = model.space.items(self.items)
+        self.vector = encoded.vector
+        self.indexed = model.space.index_vectors(encoded.vector, self.items.quality).detach()
+        self.described = torch.cat([encoded.parts.flatten(1), self.items.quality, self.items.quality_missing], dim=1)
+        self._standardise(make)
+
+    def _standardise(self, make: ListMaker) -> None:
+        """Set the mean and deviation of the ranker's features to those of the first lists, once."""
+        with torch.no_grad():
+            batch = make(0)
+            request = self.model.encode_requests(batch.contexts, self.vector)
+            raw = self._raw(request.searched, batch)[batch.item != 0]  # (n, F + 1)
+            self.model.ranker.mean.copy_(raw.mean(dim=0))
+            self.model.ranker.deviation.copy_(raw.std(dim=0, correction=0).clamp(min=1e-2))
+
+    def _raw(self, searched: Tensor, batch: ListBatch) -> Tensor:
+        score = (self.indexed[batch.item] @ searched.unsqueeze(-1)).squeeze(-1)  # (B, L)
+        return torch.cat([score.unsqueeze(-1), batch.pairs], dim=-1)
+
+    def trained(self) -> list[nn.Parameter]:
+        """Return the parameters of the ranker."""
+        return list(self.model.ranker.parameters())
+
+    def loss(self, batch: ListBatch) -> Tensor:
+        """Return the binary cross-entropy over the items of the lists."""
+        model = self.model
+        request = model.encode_requests(batch.contexts, self.vector)
+        raw = self._raw(request.searched, batch)
+        distinct, place = batch.item.unique(return_inverse=True)
+        hidden = model.ranker.item(self.described[distinct])[place]  # (B, L, hidden)
+        logits = model.ranker(request, model.one_hot(batch.contexts.task), self.vector[batch.item], hidden, raw)
+        real = (batch.item != 0).float()
+        loss = functional.binary_cross_entropy_with_logits(logits, batch.label, reduction="none") * real
+        return (loss.sum(dim=1) * batch.weight).sum() / real.sum().clamp(min=1)
+
+    def engine(self) -> Engine:
+        """Return the served path with the weights as they are."""
+        return Engine.build(self.features, self.served, self.model, self.serving)
+
+    def answer(self, engine: Engine, block: slice) -> NDArray[np.int64]:
+        """Return what is served."""
+        if self.validation is None:
+            raise RuntimeError("no validation")
+        return self.validation.answer(engine, block, ranked=True)

@@ -1,0 +1,1 @@
+"""One contextual ranker for search and recommendation."""

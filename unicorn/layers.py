@@ -1,0 +1,73 @@
+"""Layers that the towers and the ranker are built from."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def table(rows: int, width: int, scale: float = 0.05) -> nn.Embedding:
+    """Return an embedding whose row 0 is zero and stays so."""
+    embedding = nn.Embedding(rows, width, padding_idx=0)
+    nn.init.normal_(embedding.weight, std=scale)
+    with torch.no_grad():
+        embedding.weight[0].zero_()
+    return embedding
+
+
+def bag_mean(embedding: nn.Embedding, rows: Tensor) -> Tensor:
+    """Return the mean (B, D) of the embeddings of ``rows`` (B, T) that are not padding; zeros where all are."""
+    total = functional.embedding_bag(rows, embedding.weight, mode="sum", padding_idx=0)  # (B, D)
+    return total / (rows != 0).sum(dim=1, keepdim=True).clamp(min=1)
+
+
+class Residual(nn.Module):
+    """``x + W2 gelu(W1 norm(x))``; starts as the identity."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        """Map ``width`` to ``inner`` units and back."""
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, inner)
+        self.down = nn.Linear(inner, width)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x`` (…, width)."""
+        return x + self.down(functional.gelu(self.up(self.norm(x))))
+
+
+class Cross(nn.Module):
+    """A layer of low-rank feature crossing, ``x0 * (U V x + b) + x``. Source: DCN-v2, Wang et al. 2021."""
+
+    def __init__(self, width: int, rank: int) -> None:
+        """Cross ``width`` features through ``rank`` of their combinations."""
+        super().__init__()
+        self.down = nn.Linear(width, rank, bias=False)
+        self.up = nn.Linear(rank, width)
+
+    def forward(self, x0: Tensor, x: Tensor) -> Tensor:
+        """Return (…, width)."""
+        return x0 * self.up(self.down(x)) + x
+
+
+class AttentionPool(nn.Module):
+    """Pools a history with one attention query per request, with a learned preference for how long ago."""
+
+    def __init__(self, width: int, length: int) -> None:
+        """Pool up to ``length`` vectors of ``width``."""
+        super().__init__()
+        self.key = nn.Linear(width, width, bias=False)
+        self.recency = nn.Parameter(torch.zeros(length))
+        nn.init.normal_(self.key.weight, std=0.02)
+
+    def forward(self, query: Tensor, items: Tensor, mask: Tensor) -> Tensor:
+        """Return (B, D): ``items`` (B, H, D) where ``mask`` (B, H), weighed for ``query`` (B, D); zeros where none."""
+        logits = (items @ self.key(query).unsqueeze(-1)).squeeze(-1) / math.sqrt(items.shape[-1])  # (B, H)
+        logits = (logits + self.recency[: items.shape[1]]).masked_fill(~mask, -1e9)
+        weight = torch.softmax(logits, dim=1) * mask.any(dim=1, keepdim=True)  # (B, H)
+        return (weight.unsqueeze(1) @ items).squeeze(1)  # (B, D)
