@@ -14,9 +14,9 @@ def fit_affinity(user_items: sparse.csr_matrix, l2: float, keep: int, largest: i
     """Return the item-item map B (N, N), rows are history items, columns candidates; the diagonal is zero.
 
     B minimises ``|X - XB|² + l2 |B|²`` under a zero diagonal (EASE, Steck 2019), in closed form: with
-    ``P = (XᵀX + l2 I)⁻¹``, ``B = I - P / diag(P)``. Where users are fewer than items the inverse is taken on the user side
-    (Woodbury), ``P = (I - Xᵀ (l2 I + XXᵀ)⁻¹ X) / l2``, which never holds an (N, N) matrix. Each column keeps its ``keep``
-    largest weights by magnitude.
+    ``P = (XᵀX + l2 I)⁻¹``, ``B = I - P / diag(P)``. Where users are fewer than items the inverse is taken on the user
+    side (Woodbury), ``P = (I - Xᵀ (l2 I + XXᵀ)⁻¹ X) / l2``, which never holds an (N, N) matrix. Each column keeps its
+    ``keep`` largest weights by magnitude.
 
     Args:
         user_items: X (U, N), 1 where the user engaged with the item.
@@ -66,7 +66,7 @@ def _item_side(x: sparse.csr_matrix, l2: float, keep: int) -> sparse.csr_matrix:
 
 
 def _strongest(candidates: NDArray[np.float32], first: int, keep: int) -> sparse.csr_matrix:
-    """Return the ``keep`` largest weights by magnitude of each row (candidate ``first`` + row), its own weight left out."""
+    """Return the ``keep`` largest weights by magnitude of each row, its own (item ``first`` + row) left out."""
     rows, items = candidates.shape
     candidates[np.arange(rows), first + np.arange(rows)] = 0.0
     if keep < items:

@@ -18,7 +18,7 @@ def save_arrays(arrays: Mapping[str, NDArray[Any] | sparse.csr_matrix], path: Pa
     """Write arrays and CSR matrices as one safetensors file."""
     flat: dict[str, NDArray[Any]] = {}
     for name, value in arrays.items():
-        if sparse.issparse(value):
+        if not isinstance(value, np.ndarray):
             parts = (value.data, value.indices.astype(np.int32), value.indptr.astype(np.int64), np.array(value.shape))
             flat |= {f"{name}.{part}": array for part, array in zip(_PARTS, parts, strict=True)}
         else:

@@ -74,10 +74,9 @@ def build_catalogue(
     hasher: NgramHasher,
 ) -> Catalogue:
     """Return the arrays of ``items`` (one row an item, in ascending order of item_id)."""
-    title = items.get_column(Col.TITLE)
-    text = items.get_column(Col.TEXT)
-    both = [" ".join(part for part in pair if part) for pair in zip(title, text, strict=True)]
-    names = items.select(pl.coalesce(pl.col(Col.TITLE), pl.col(Col.TEXT))).to_series().to_list()
+    title, text = ([(value or "").strip() for value in items.get_column(name)] for name in (Col.TITLE, Col.TEXT))
+    both = [f"{name} {words}".strip() for name, words in zip(title, text, strict=True)]
+    names = [name or words for name, words in zip(title, text, strict=True)]
     restricted, allowed, listed = _country_rows(items, countries, config.item_countries)
     return Catalogue(
         ids=Vocabulary(items.get_column(Col.ITEM).alias("value"), first=1),
@@ -94,7 +93,7 @@ def build_catalogue(
 
 
 def category_levels(category: pl.Series) -> pl.Series:
-    """Return for each path the list of its levels, each with the path that leads to it: ``A``, ``A > B``, …"""
+    """Return for each path the list of its levels, each with the path that leads to it: ``A``, then ``A > B``."""
     levels = [
         None if path is None else [" > ".join(parts[: n + 1]) for n in range(len(parts))]
         for path in category
@@ -132,11 +131,9 @@ def _country_rows(
 
 def _text_vectors(texts: list[str], encoder: TextEncoder) -> NDArray[np.float32]:
     some = [row for row, text in enumerate(texts) if text]
-    found = encoder.encode([texts[row] for row in some])
-    width = found.shape[1] if len(some) else encoder.width
-    out = np.zeros((len(texts) + 1, width), dtype=np.float32)
-    if some:
-        out[np.array(some) + 1] = found
+    found = encoder.encode([texts[row] for row in some])  # (n, E), also where there is none
+    out = np.zeros((len(texts) + 1, found.shape[1]), dtype=np.float32)
+    out[np.array(some, dtype=np.int64) + 1] = found
     return out
 
 
@@ -144,15 +141,19 @@ def _ready_vectors(items: pl.DataFrame, names: tuple[str, ...]) -> NDArray[np.fl
     parts = [np.zeros((items.height + 1, 0), dtype=np.float32)]
     for name in names:
         column = f"vector_{name}"
-        if column not in items.columns or not isinstance(items.schema[column], pl.Array):
-            kind = items.schema.get(column, "absent")
-            raise DataError(f"features.vectors names {name!r}: items.{column} is {kind}; an Array(Float32, d) is needed.")
-        dtype = items.schema[column]
-        part = np.zeros((items.height + 1, dtype.shape[0]), dtype=np.float32)
-        known = items.get_column(column).is_not_null().to_numpy()
-        part[1:][known] = np.stack(items.get_column(column).drop_nulls().to_list()) if known.any() else 0
-        if not np.isfinite(part).all():
-            raise DataError(f"items.{column} holds NaN or infinite components. Mend them, or leave the vector null.")
+        kind = items.schema.get(column)
+        if not isinstance(kind, pl.Array) or len(kind.shape) != 1 or not kind.inner.is_numeric():
+            found = "absent" if kind is None else f"of type {kind}"
+            raise DataError(f"features.vectors: items.{column} is {found}, it must be an Array(Float32, d). Cast it.")
+        part = np.zeros((items.height + 1, kind.shape[0]), dtype=np.float32)
+        series = items.get_column(column).cast(pl.Array(pl.Float32, kind.shape[0]))
+        part[1:][series.is_not_null().to_numpy()] = series.drop_nulls().to_numpy()
+        broken = np.flatnonzero(~np.isfinite(part).all(axis=1))
+        if len(broken):
+            raise DataError(
+                f"items.{column}: {len(broken):,} of {items.height:,} vectors hold NaN, null or infinite components, "
+                f"e.g. of item {items[Col.ITEM][int(broken[0]) - 1]!r}. Mend them, or leave the whole vector null."
+            )
         parts.append(part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12))
     return np.concatenate(parts, axis=1)
 

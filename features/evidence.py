@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.counts import Counts
-from features.history import History
+from features.history import History, list_of_key
 from features.imputation import RequestRows
 from features.queries import QueryTable
 from features.vocabulary import MISSING, UNKNOWN
@@ -69,9 +69,9 @@ class Evidence(NamedTuple):
     source: Dense
     """Engagements of the item next to the source item."""
     previous: Dense
-    """Share of the engagements after the user's last items that went to the item."""
+    """Share of the engagements right after the user's last item that went to the item."""
     repeat: Dense
-    """How often the user engaged with the item before."""
+    """How often the user engaged with the item before; 0 without an order, where "before" means nothing."""
     country: Dense
     """Engagements of the item in the country."""
 
@@ -96,14 +96,6 @@ class Known(NamedTuple):
     text: Dense
 
 
-def query_history_rows(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the list of each ``wanted`` key in ``query_history``; ``UNKNOWN``, an empty list, where there is none."""
-    if len(keys) == 0:
-        return np.full(len(wanted), UNKNOWN, dtype=np.int64)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, at + 2, UNKNOWN)
-
-
 def gather_evidence(
     rows: RequestRows, filled: RequestRows, table: QueryTable, known: Known
 ) -> tuple[Evidence, NDArray[np.float32]]:
@@ -123,23 +115,22 @@ def gather_evidence(
         rows.owner * counts.by_query.shape[0] + table.known[rows.query],
         -1,
     )
-    list_of = query_history_rows(known.query_keys, key)
+    list_of = list_of_key(known.query_keys, key)
     ends = known.query_history.ends(list_of)
     ends = np.where((rows.query_end < 0) | (list_of == UNKNOWN), ends, rows.query_end)
     used = known.query_history.matrix(list_of, ends, items, rows.hide)  # (B, N + 1)
     text = table.words[filled.query]  # (B, W)
     by_query = _dense(counts.by_query[query]) * counts.scale
-    last = known.history.window(rows.owner, rows.end, 1, rows.hide)[:, 0] if known.history.ordered else None
     evidence = Evidence(
         query=by_query,
         words=_dense(_mean_rows(text) @ counts.by_word),
         lexical=_dense(text @ known.lexical),
-        text=table.static[filled.query].astype(np.float32) @ known.text.T,
+        text=_cosine(table, filled.query, known.text),
         affinity=_dense(_binary(past) @ counts.affinity),
         query_affinity=_dense(_binary(used) @ counts.affinity),
         source_affinity=_dense(counts.affinity[filled.source]),
         source=_dense(counts.by_source[filled.source]) * counts.scale,
-        previous=np.zeros_like(by_query) if last is None else _dense(_shares(counts.by_previous[last])),
+        previous=_after_last(rows, known),
         repeat=_dense(past),
         country=_dense(counts.by_country[filled.country]) * counts.scale,
     )
@@ -148,9 +139,25 @@ def gather_evidence(
         np.log1p(table.length[filled.query]),
         np.log1p(np.asarray(past.sum(axis=1)).ravel()),
         np.log1p(np.asarray(used.sum(axis=1)).ravel()),
-        (query > UNKNOWN).astype(np.float32),
+        by_query.sum(axis=1) > 0,  # not "in the vocabulary", which knows the rows that the counts are blind to
     ]
     return evidence, np.stack(facts, axis=1).astype(np.float32)
+
+
+def _cosine(table: QueryTable, query: NDArray[np.int64], text: Dense) -> Dense:
+    """Return the cosine (B, N + 1) of each query and each item's text, 0 without a query."""
+    found = np.zeros((len(query), len(text)), dtype=np.float32)
+    some = np.flatnonzero(query)
+    found[some] = table.static[query[some]].astype(np.float32) @ text.T
+    return found
+
+
+def _after_last(rows: RequestRows, known: Known) -> Dense:
+    """Return for each item its share of the engagements after the user's last one, (B, N + 1); 0 without an order."""
+    if not known.history.ordered:
+        return np.zeros((len(rows.owner), known.text.shape[0]), dtype=np.float32)
+    last = known.history.window(rows.owner, rows.end, 1, rows.hide)[:, 0]  # (B,)
+    return _dense(_shares(known.counts.by_previous[last]))
 
 
 def pair_features(

@@ -10,6 +10,19 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
+from features.vocabulary import UNKNOWN
+
+
+def list_of_key(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the list of each ``wanted`` key where the ascending ``keys`` have the lists from 2 on.
+
+    ``UNKNOWN``, which is an empty list, where the key is not there.
+    """
+    if len(keys) == 0:
+        return np.full(len(wanted), UNKNOWN, dtype=np.int64)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[at] == wanted, at + 2, UNKNOWN)
+
 
 @dataclass(frozen=True)
 class History:
@@ -34,11 +47,11 @@ class History:
         Without an order an item counts once in a list, and lists are shuffled by ``seed``, so that a part of a list is
         a fair sample of it.
         """
-        kept = key > 1
+        kept = key > UNKNOWN
         key, item = key[kept], item[kept]
         if not ordered:
             pairs = np.unique(np.stack([key, item], axis=1), axis=0)
-            key, item = pairs[np.random.default_rng(seed).permutation(len(pairs))].T if len(pairs) else (key, item)
+            key, item = pairs[np.random.default_rng(seed).permutation(len(pairs))].T
         by_key = np.argsort(key, kind="stable")
         start = np.zeros(keys + 1, dtype=np.int64)
         np.cumsum(np.bincount(key, minlength=keys)[:keys], out=start[1:])
@@ -56,30 +69,33 @@ class History:
         hide: NDArray[np.int64],
         rng: np.random.Generator | None = None,
     ) -> NDArray[np.int64]:
-        """Return the latest items of each list before ``end``, newest first, (B, length); 0 = padding.
+        """Return the latest items of each list before ``end``, newest first, (B, length); 0 = padding, at the end.
 
         Args:
             key: (B,) whose list.
             end: (B,) absolute place at which knowledge ends.
             length: items returned (H).
-            hide: (B,) an item that is left out of a list without order (the row's own), 0 = none.
+            hide: (B, W) items that are left out of a list without order (those of the row's request), 0 = none.
             rng: draws the part of a longer list without order; else it is the first part.
         """
+        if len(self.item) == 0:
+            return np.zeros((len(key), length), dtype=np.int64)
         first = self.start[key]
         count = end - first
-        offset = np.arange(length)[None, :]
+        read = length if self.ordered else length + hide.shape[1]  # as many more as may be hidden
+        offset = np.arange(read)[None, :]
         if self.ordered:
             at = end[:, None] - 1 - offset
         else:
             turn = np.zeros_like(count) if rng is None else rng.integers(0, 1 << 31, len(count))
             at = first[:, None] + (turn[:, None] + offset) % np.maximum(count, 1)[:, None]
         real = offset < count[:, None]
-        if len(self.item) == 0:
-            return np.zeros((len(key), length), dtype=np.int64)
-        items = np.where(real, self.item[np.where(real, at, 0)], 0).astype(np.int64)
-        if not self.ordered:
-            items[items == hide[:, None]] = 0
-        return items
+        items = np.where(real, self.item[np.where(real, at, 0)], 0).astype(np.int64)  # (B, read)
+        if self.ordered:
+            return items
+        items[(items[:, :, None] == hide[:, None, :]).any(axis=2)] = 0
+        shown = np.argsort(items == 0, axis=1, kind="stable")[:, :length]
+        return np.take_along_axis(items, shown, axis=1)
 
     def matrix(
         self, key: NDArray[np.int64], end: NDArray[np.int64], items: int, hide: NDArray[np.int64]
@@ -87,16 +103,14 @@ class History:
         """Return how often each item is in each list before ``end``, (B, items) float32, ``hide`` as in ``window``."""
         first = self.start[key]
         count = end - first
-        indptr = np.concatenate([[0], np.cumsum(count)])
         row = np.repeat(np.arange(len(key)), count)
-        at = np.arange(indptr[-1]) - indptr[row] + first[row]
-        column = self.item[at] if len(self.item) else np.empty(0, dtype=np.int32)
-        value = np.ones(len(column), dtype=np.float32)
-        if not self.ordered:
-            value[column == hide[row]] = 0
-        matrix = sparse.csr_matrix((value, column, indptr), shape=(len(key), items))
-        matrix.sum_duplicates()
-        return matrix
+        at = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count) + first[row]
+        column = self.item[at].astype(np.int64)
+        if not self.ordered and hide.any():
+            hidden = np.isin(row * items + column, np.arange(len(key))[:, None] * items + hide)
+            row, column = row[~hidden], column[~hidden]
+        ones = np.ones(len(row), dtype=np.float32)
+        return sparse.csr_matrix((ones, (row, column)), shape=(len(key), items))  # equal places are added up
 
     def save(self, path: Path) -> None:
         """Write the lists as safetensors."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.config import ImputationConfig
-from features.errors import DataError
 from features.history import History
 from features.vocabulary import MISSING
 
@@ -38,20 +37,11 @@ class RequestRows(NamedTuple):
     query_end: Rows
     """(B,) where the history of this user with this query ends, -1 = all of it is known."""
     hide: Rows
-    """(B,) item row that a history without order must not show, 0 = none."""
+    """(B, W) item rows that a history without order must not show, 0 = none."""
 
     def take(self, at: NDArray[np.int64]) -> RequestRows:
         """Return the requests at positions ``at``."""
         return RequestRows(*(column[at] for column in self))
-
-
-_CHOICES = {
-    "query_with_source": ("title", "none"),
-    "query_without_source": ("none", "last"),
-    "source": ("none", "last"),
-    "country": ("home", "none"),
-    "user": ("anonymous", "country"),
-}
 
 
 @dataclass(frozen=True)
@@ -67,13 +57,6 @@ class Imputer:
     config: ImputationConfig
     home: Rows
     users: int
-
-    def __post_init__(self) -> None:
-        """Refuse a switch that does not exist."""
-        for name, known in _CHOICES.items():
-            value = getattr(self.config, name)
-            if value not in known:
-                raise DataError(f"features.imputation.{name}={value!r} is not known. Choose one of {', '.join(known)}.")
 
     def apply(self, rows: RequestRows, history: History, title_row: Rows) -> tuple[RequestRows, NDArray[np.float32]]:
         """Return the requests with their gaps filled, and which were gaps, (B, 5) float32 in the order of ``FIELDS``.

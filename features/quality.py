@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from features.columns import Col
 from features.errors import DataError
 
+_DAY_US = 86_400_000_000
 _PRIOR_ROWS = 20.0
 """Shown rows that the mean engagement rate counts for when an item's own rate is smoothed."""
+RECENT = 0.25
+"""Share of the time span that counts as recent."""
 _HALF_LIFE_SHARE = 0.25
 """Half-life of freshness, as a share of the time that the fitted events span."""
 LIMIT = 1.0
@@ -37,8 +40,10 @@ class ItemEvents(NamedTuple):
     """Engagements."""
     shown: NDArray[np.float32]
     """Rows, engaged or not."""
+    timed: NDArray[np.float32]
+    """Engagements that have a time."""
     recent: NDArray[np.float32]
-    """Engagements in the latest quarter of the time span; NaN where rows have no time."""
+    """Engagements in the latest part (``RECENT``) of the time span."""
     end: float
     """Time of the last row in days since 1970, NaN without times."""
     span: float
@@ -48,6 +53,8 @@ class ItemEvents(NamedTuple):
 def signals(items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
     """Return the raw signals (N + 1,) by name, NaN where not known.
 
+    The names do not depend on the events, so that what is fitted on a part of them has the components of the whole.
+
     Args:
         items: the catalogue in the order of the item rows (N rows).
         events: counts of the fitted events.
@@ -56,27 +63,48 @@ def signals(items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...]) -> 
     Raises:
         DataError: a named column is absent or not numeric.
     """
-    found: dict[str, NDArray[np.float64]] = {"engagements": np.log1p(events.engaged).astype(np.float64)}
-    if (events.shown > events.engaged).any():
-        rate = events.engaged.sum() / max(events.shown.sum(), 1.0)
-        found["engagement_rate"] = (events.engaged + rate * _PRIOR_ROWS) / (events.shown + _PRIOR_ROWS)
-    if np.isfinite(events.end) and events.span > 0:
-        expected = 0.25 * events.engaged
-        found["trend"] = np.log((events.recent + 1.0) / (expected + 1.0)).astype(np.float64)
-        created = items.get_column(Col.CREATED).cast(pl.Datetime("us")).dt.timestamp("ms").cast(pl.Float64) / 86_400_000
-        age = np.maximum(events.end - created.fill_null(float("nan")).to_numpy(), 0.0)
-        if np.isfinite(age).any():
-            found["freshness"] = _padded(np.exp2(-age / max(events.span * _HALF_LIFE_SHARE, 1.0)))
+    found = {
+        "engagements": np.log1p(events.engaged.astype(np.float64)),
+        "engagement_rate": _rate(events),
+        "trend": _trend(events),
+        "freshness": _freshness(items.get_column(Col.CREATED), events),
+    }
     for name in named:
+        if name in found:
+            raise DataError(f"features.quality: {name!r} is there already ({', '.join(found)}). Rename the column.")
         found[name] = _padded(_numeric(items, name))
     return found
 
 
+def _rate(events: ItemEvents) -> NDArray[np.float64]:
+    """Return the engaged share of an item's rows, smoothed; not known where every row is an engagement."""
+    if not (events.shown > events.engaged).any():
+        return np.full(len(events.shown), np.nan)
+    mean = events.engaged.sum(dtype=np.float64) / events.shown.sum(dtype=np.float64)
+    return np.asarray((events.engaged + mean * _PRIOR_ROWS) / (events.shown + _PRIOR_ROWS))
+
+
+def _trend(events: ItemEvents) -> NDArray[np.float64]:
+    """Return the logarithm of recent engagements over those that an even spread would give."""
+    if not events.span > 0:  # NaN without times
+        return np.full(len(events.shown), np.nan)
+    return np.log((events.recent + 1.0) / (RECENT * events.timed.astype(np.float64) + 1.0))
+
+
+def _freshness(created: pl.Series, events: ItemEvents) -> NDArray[np.float64]:
+    """Return 1 for an item that was created with the last event, halved with each half-life before."""
+    if not events.span > 0:
+        return np.full(len(events.shown), np.nan)
+    day = created.dt.epoch("us").cast(pl.Float64).fill_null(float("nan")).to_numpy() / _DAY_US
+    age = np.maximum(events.end - day, 0.0)
+    return _padded(np.exp2(-age / max(events.span * _HALF_LIFE_SHARE, 1.0)))
+
+
 def _numeric(items: pl.DataFrame, name: str) -> NDArray[np.float64]:
     if name not in items.columns:
-        raise DataError(f"features.quality names {name!r}, which items does not have. It has: {', '.join(items.columns)}.")
+        raise DataError(f"features.quality: items has no column {name!r}. It has {', '.join(items.columns)}.")
     if not items.schema[name].is_numeric():
-        raise DataError(f"features.quality names {name!r}, which is {items.schema[name]}, not a number.")
+        raise DataError(f"features.quality: items.{name} is {items.schema[name]}, it must be a number. Cast it.")
     return items.get_column(name).cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
@@ -98,4 +126,5 @@ def scale(raw: dict[str, NDArray[np.float64]]) -> Quality:
             scaled = np.zeros_like(signal)
         values.append(np.where(known, scaled, 0.0))
         missing.append(~known)
-    return Quality(tuple(raw), np.stack(values, axis=1).astype(np.float32), np.stack(missing, axis=1).astype(np.float32))
+    columns = (np.stack(parts, axis=1).astype(np.float32) for parts in (values, missing))
+    return Quality(tuple(raw), *columns)

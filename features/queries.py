@@ -33,7 +33,7 @@ class QueryTable(NamedTuple):
 def build_query_table(
     texts: Sequence[str], vocabulary: Vocabulary, hasher: NgramHasher, length: int, buckets: int, static: StaticEncoder
 ) -> QueryTable:
-    """Return the table of distinct ``texts``, in normal form, at rows 1, 2, …"""
+    """Return the table of distinct ``texts``, in normal form, at rows 1, 2 and so on."""
     known = vocabulary.rows(pl.Series(texts, dtype=pl.String))
     return QueryTable(
         known=np.concatenate([[MISSING], known]),
@@ -51,3 +51,21 @@ def normal_queries(values: pl.Series) -> pl.Series:
     table = pl.DataFrame({"text": distinct, "form": forms.replace({"": None})}, schema_overrides={"text": pl.String})
     found = values.to_frame("text").join(table, on="text", how="left", validate="m:1", maintain_order="left")
     return found.get_column("form").alias(values.name)
+
+
+def text_vocabulary(
+    queries: pl.Series, titles: pl.Series, titled: NDArray[np.int64]
+) -> tuple[Vocabulary, NDArray[np.int64]]:
+    """Return the vocabulary of texts that may be read as queries, and the row (N + 1,) of each item's title in it.
+
+    Args:
+        queries: in normal form.
+        titles: of the catalogue, in the order of the item rows (N).
+        titled: item rows whose titles may stand in for a query; the others have row 0.
+    """
+    titled = titled[titled != MISSING]
+    normal = normal_queries(titles.gather(titled - 1))
+    texts = Vocabulary.fit(pl.concat([queries.alias("text"), normal.alias("text")]), first=1)
+    title_row = np.zeros(len(titles) + 1, dtype=np.int64)
+    title_row[titled] = texts.rows(normal)
+    return texts, title_row

@@ -13,12 +13,9 @@ from scipy import sparse
 from features.arrays import load_arrays, save_arrays
 from features.config import FeatureConfig
 from features.counts import Counts, Engagements, Sizes, fit_counts, load_counts, save_counts
-from features.events import EventRows, Past
-from features.quality import ItemEvents, Quality, scale, signals
-from features.vocabulary import MISSING, UNKNOWN
-
-_RECENT = 0.25
-"""Share of the time span that counts as recent."""
+from features.events import EventRows, previous_items
+from features.quality import RECENT, ItemEvents, Quality, scale, signals
+from features.vocabulary import MISSING
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,6 @@ class Statistics:
 
 def fit_statistics(
     rows: EventRows,
-    past: Past,
     kept: NDArray[np.bool_],
     items: pl.DataFrame,
     words: sparse.csr_matrix,
@@ -46,12 +42,13 @@ def fit_statistics(
     sizes: Sizes,
     config: FeatureConfig,
     seed: int,
+    *,
+    ordered: bool,
 ) -> Statistics:
-    """Fit on the rows that are ``kept`` (E,), and on none of the others.
+    """Fit on the rows that are ``kept`` (E,), and on none of the others: not even a user's last item comes from them.
 
     Args:
         rows: the events.
-        past: their histories; a kept row's last item before it is one of its facts.
         kept: which rows may be counted.
         items: the catalogue in the order of its rows.
         words: (K, W) hashed words of the query vocabulary.
@@ -59,12 +56,11 @@ def fit_statistics(
         sizes: rows of the vocabularies.
         config: settings.
         seed: of whatever is sampled.
+        ordered: whether the order of the events means anything.
     """
-    engaged = kept & (rows.label > 0)
-    part = rows.take(engaged)
-    end = past.end[engaged]
-    has_last = past.history.ordered & (end > past.history.start[part.user]) & (part.user > UNKNOWN)
-    previous = np.where(has_last, past.history.item[np.where(has_last, end - 1, 0)], 0) if has_last.any() else 0
+    shown = rows.take(kept & (rows.item != MISSING))
+    part = shown.take(shown.engaged)
+    previous = previous_items(shown, sizes.users)[shown.engaged] if ordered else np.zeros_like(part.item)
     engagements = Engagements(
         task=part.task,
         user=part.user,
@@ -72,30 +68,31 @@ def fit_statistics(
         query=part.query,
         source=part.source,
         item=part.item,
-        previous=np.broadcast_to(np.asarray(previous, dtype=np.int64), part.item.shape),
+        previous=previous,
     )
-    all_engaged = int((rows.label > 0).sum())
-    counts = fit_counts(
-        engagements, words, sizes, config.counts, seed, scale=all_engaged / max(len(part.item), 1)
-    )
-    shown = rows.take(kept)
+    # A ratio of rows and not of engagements, for what is not kept was or was not engaged with is not to be known.
+    scale_of_all = len(rows.item) / max(len(shown.item), 1)
     return Statistics(
-        counts=counts,
+        counts=fit_counts(engagements, words, sizes, config.counts, seed, scale=scale_of_all),
         quality=scale(signals(items, _item_events(shown, sizes.items), config.quality)),
         exposure=np.bincount(shown.item, minlength=sizes.items).astype(np.float32),
     )
 
 
 def _item_events(rows: EventRows, items: int) -> ItemEvents:
-    engaged = rows.label > 0
-    first, last = (float("nan"),) * 2
-    if np.isfinite(rows.time).any():
-        first, last = float(np.nanmin(rows.time)), float(np.nanmax(rows.time))
-    recent = engaged & (rows.time > last - _RECENT * (last - first))
+    timed = np.isfinite(rows.time)
+    first = float(rows.time[timed].min()) if timed.any() else float("nan")
+    last = float(rows.time[timed].max()) if timed.any() else float("nan")
+    recent = rows.time > last - RECENT * (last - first)
+
+    def count(which: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return np.bincount(rows.item[which], minlength=items).astype(np.float32)
+
     return ItemEvents(
-        engaged=np.bincount(rows.item[engaged], minlength=items).astype(np.float32),
-        shown=np.bincount(rows.item, minlength=items).astype(np.float32),
-        recent=np.bincount(rows.item[recent], minlength=items).astype(np.float32),
+        engaged=count(rows.engaged),
+        shown=count(np.ones_like(timed)),
+        timed=count(rows.engaged & timed),
+        recent=count(rows.engaged & recent),
         end=last,
         span=last - first,
     )
@@ -106,7 +103,8 @@ def save_statistics(statistics: Statistics, folder: Path) -> None:
     save_counts(statistics.counts, folder / "counts.safetensors")
     arrays = {"values": statistics.quality.values, "missing": statistics.quality.missing}
     save_arrays(arrays | {"exposure": statistics.exposure}, folder / "quality.safetensors")
-    pl.DataFrame({"name": statistics.quality.names}, schema={"name": pl.String}).write_parquet(folder / "quality.parquet")
+    names = pl.DataFrame({"name": statistics.quality.names}, schema={"name": pl.String})
+    names.write_parquet(folder / "quality.parquet")
 
 
 def load_statistics(folder: Path) -> Statistics:

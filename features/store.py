@@ -14,20 +14,21 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.arrays import load_arrays, save_arrays
-from features.catalogue import Catalogue, build_catalogue, category_levels, load_catalogue, save_catalogue
+from features.catalogue import Catalogue, build_catalogue, load_catalogue, save_catalogue
 from features.columns import Col
 from features.config import FeatureConfig
 from features.counts import Sizes
 from features.encoder import StaticEncoder, TextEncoder
-from features.events import EventRows, Past, Vocabularies, build_past, encode_events, is_ordered
 from features.errors import DataError
+from features.events import EventRows, Past, build_past, encode_events, is_ordered, task_rows
 from features.evidence import PAIR_FEATURES, REQUEST_FEATURES, Known
 from features.history import History
 from features.imputation import Imputer, RequestRows
-from features.queries import QueryTable, build_query_table, normal_queries
+from features.known import Vocabularies, home_countries
+from features.queries import QueryTable, build_query_table, normal_queries, text_vocabulary
 from features.statistics import Statistics, fit_statistics, load_statistics, save_statistics
 from features.text import NgramHasher, bag_of_words
-from features.vocabulary import MISSING, Vocabulary
+from features.vocabulary import UNKNOWN, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,12 @@ class Features:
         source = self.catalogue.ids.rows(requests.get_column(Col.SOURCE_ITEM))
         user = self.known.users.rows(requests.get_column(Col.USER))
         end = self.history.ends(user)
-        nothing = np.zeros(len(user), dtype=np.int64)
+        nothing = np.zeros((len(user), 1), dtype=np.int64)
         last = self.history.window(user, end, 1, nothing)[:, 0]
-        texts, title_row = _texts(query, np.unique(np.concatenate([source, last])), self.catalogue)
+        titled = np.unique(np.concatenate([source, last]))
+        texts, title_row = text_vocabulary(query, self.catalogue.frame.get_column(Col.TITLE), titled)
         rows = RequestRows(
-            task=requests.get_column(Col.TASK).cast(pl.Enum(self.tasks)).to_physical().cast(pl.Int64).to_numpy(),
+            task=task_rows(requests.get_column(Col.TASK), self.tasks),
             user=user,
             country=self.known.countries.rows(requests.get_column(Col.COUNTRY)),
             query=texts.rows(query),
@@ -101,8 +103,8 @@ class Features:
             query_end=np.full(len(user), -1, dtype=np.int64),
             hide=nothing,
         )
-        table = _table(texts.values.to_list(), self.known, self.config, NgramHasher(self.config.text.buckets), self.static)
-        return rows, table, title_row
+        hasher = NgramHasher(self.config.text.buckets)
+        return rows, _table(texts.values.to_list(), self.known, self.config, hasher, self.static), title_row
 
     def with_events(self, events: pl.DataFrame) -> Features:
         """Return the same features knowing the histories of ``events`` (every engagement that may be known).
@@ -145,7 +147,15 @@ class FittedEvents:
     def statistics(self, kept: NDArray[np.bool_], seed: int) -> Statistics:
         """Return counts, quality and exposure of the ``kept`` rows (E,), blind to all others."""
         return fit_statistics(
-            self.rows, self.past, kept, self.items, self.words, self.home, self.sizes, self.config, seed
+            self.rows,
+            kept,
+            self.items,
+            self.words,
+            self.home,
+            self.sizes,
+            self.config,
+            seed,
+            ordered=self.past.history.ordered,
         )
 
 
@@ -172,7 +182,7 @@ def fit_features(
     """
     items = items.sort(Col.ITEM)
     events = events.with_columns(normal_queries(events.get_column(Col.QUERY)))
-    known = _vocabularies(items, users, events)
+    known = Vocabularies.fit(items, users, events)
     encoder = TextEncoder(config.text.model, config.text.max_tokens, quiet=quiet)
     hasher = NgramHasher(config.text.buckets)
     catalogue = build_catalogue(items, known.categories, known.countries, config, encoder, hasher)
@@ -185,8 +195,8 @@ def fit_features(
         table=_table(texts.values.to_list(), known, config, hasher, static),
         title_row=title_row,
         items=items,
-        words=bag_of_words(["", "", *known.queries.values], config.counts.word_buckets),
-        home=_home(users, known),
+        words=bag_of_words([None] * (UNKNOWN + 1) + known.queries.values.to_list(), config.counts.word_buckets),
+        home=home_countries(users, known),
         sizes=Sizes(len(tasks), known.users.size, known.countries.size, known.queries.size, catalogue.rows),
         config=config,
     )
@@ -223,42 +233,7 @@ def _fitted_texts(
         titled = np.arange(catalogue.rows)
     else:
         titled = np.unique(catalogue.ids.rows(events.get_column(Col.SOURCE_ITEM)))
-    return _texts(events.get_column(Col.QUERY), titled, catalogue)
-
-
-def _texts(
-    queries: pl.Series, titled: NDArray[np.int64], catalogue: Catalogue
-) -> tuple[Vocabulary, NDArray[np.int64]]:
-    """Return the vocabulary of queries and of the titles of item rows ``titled``, and each item's title in it."""
-    titled = titled[titled > 0]
-    titles = normal_queries(catalogue.frame.get_column(Col.TITLE).gather(titled - 1))
-    texts = Vocabulary.fit(pl.concat([queries.alias("t"), titles.alias("t")]), first=1)
-    title_row = np.zeros(catalogue.rows, dtype=np.int64)
-    title_row[titled] = texts.rows(titles)
-    return texts, title_row
-
-
-def _vocabularies(items: pl.DataFrame, users: pl.DataFrame | None, events: pl.DataFrame) -> Vocabularies:
-    user = [events.get_column(Col.USER)]
-    country = [events.get_column(Col.COUNTRY), items.get_column(Col.COUNTRIES).explode().cast(pl.String)]
-    if users is not None:
-        user.append(users.get_column(Col.USER))
-        country.append(users.get_column(Col.COUNTRY))
-    engaged = events.filter(pl.col(Col.LABEL) > 0)
-    return Vocabularies(
-        users=Vocabulary.fit(pl.concat([part.alias("v") for part in user])),
-        countries=Vocabulary.fit(pl.concat([part.alias("v") for part in country])),
-        queries=Vocabulary.fit(engaged.get_column(Col.QUERY)),
-        categories=Vocabulary.fit(category_levels(items.get_column(Col.CATEGORY)).explode()),
-    )
-
-
-def _home(users: pl.DataFrame | None, known: Vocabularies) -> NDArray[np.int64]:
-    home = np.zeros(known.users.size, dtype=np.int64)
-    if users is not None:
-        home[known.users.rows(users.get_column(Col.USER))] = known.countries.rows(users.get_column(Col.COUNTRY))
-    home[:2] = MISSING
-    return home
+    return text_vocabulary(events.get_column(Col.QUERY), catalogue.frame.get_column(Col.TITLE), titled)
 
 
 _SCHEMA = "schema.json"
@@ -276,7 +251,7 @@ def save_features(features: Features, folder: Path) -> None:
     features.query_history.save(folder / "query_history.safetensors")
     save_arrays({"keys": features.query_keys}, folder / "query_keys.safetensors")
     save_statistics(features.statistics, folder)
-    (folder / _SCHEMA).write_text(json.dumps(_schema(features), indent=1))
+    (folder / _SCHEMA).write_text(json.dumps(_schema(features), indent=1), encoding="utf-8")
 
 
 def _schema(features: Features) -> dict[str, object]:
@@ -296,7 +271,7 @@ def load_features(folder: Path, config: FeatureConfig) -> Features:
     Raises:
         DataError: the folder was written with other columns or settings than this program reads.
     """
-    found = json.loads((folder / _SCHEMA).read_text())
+    found = json.loads((folder / _SCHEMA).read_text(encoding="utf-8"))
     users, queries = load_arrays(folder / "users.safetensors"), load_arrays(folder / "query_keys.safetensors")
     features = Features(
         config=config,

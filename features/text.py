@@ -6,12 +6,24 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Sequence
+from itertools import islice, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-_WORD = re.compile(r"\w+")
+_LAST_MARK = 0x1E94A
+"""The last combining mark of a script; the variation selectors behind it are about glyphs, not letters."""
+_SELECTORS = range(0xFE00, 0xFE10)
+
+
+def _marks() -> str:
+    """Return the combining marks of all scripts, such as the vowels of Hindi, which ``re`` takes for separators."""
+    marks = (code for code in range(0x300, _LAST_MARK + 1) if code not in _SELECTORS)
+    return "".join(chr(code) for code in marks if unicodedata.category(chr(code)).startswith("M"))
+
+
+_WORD = re.compile(rf"\w[\w{_marks()}]*")
 GRAM_SIZES = (2, 3, 4)
 """Lengths of the character n-grams; 2 makes two-syllable Korean and Chinese words match."""
 PREFIX_SIZES = (1, 2, 3, 4, 5, 6)
@@ -20,7 +32,8 @@ PREFIX_SIZES = (1, 2, 3, 4, 5, 6)
 
 def normalise(text: str) -> str:
     """Return ``text`` in the form in which texts are compared: NFKC, case folded, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(unicodedata.normalize("NFKC", folded).split())  # case folding may leave what NFKC composes
 
 
 def words(text: str) -> list[str]:
@@ -44,8 +57,8 @@ def _grams(word: str) -> list[str]:
 class NgramHasher:
     """Hashed tokens of texts, padded to one length.
 
-    Words and n-grams share one table of ``buckets`` rows; row 0 is padding. Every word of a text contributes its
-    whole-word token before any word contributes an n-gram, so that cutting at ``length`` loses n-grams first.
+    Words and n-grams share one table of ``buckets`` rows; row 0 is padding. The words of a text take turns, each with
+    its most telling token that is left, so that cutting at ``length`` loses n-grams first, and of all words alike.
     """
 
     def __init__(self, buckets: int) -> None:
@@ -66,9 +79,9 @@ class NgramHasher:
         for row, text in enumerate(texts):
             if not text:
                 continue
-            lists = [self._tokens(word) for word in words(text)]
-            tokens = [tokens[0] for tokens in lists] + [token for tokens in lists for token in tokens[1:]]
-            out[row, : min(length, len(tokens))] = tokens[:length]
+            turns = zip_longest(*(self._tokens(word)[:length] for word in words(text)), fillvalue=0)
+            tokens = list(islice((token for turn in turns for token in turn if token), length))
+            out[row, : len(tokens)] = tokens
         return out
 
 

@@ -34,14 +34,14 @@ class Vocabulary:
         return self.first + len(self.values)
 
     def rows(self, values: pl.Series) -> NDArray[np.int64]:
-        """Return the row of each value: ``MISSING`` where null, ``UNKNOWN`` (or ``MISSING`` if first is 1) where new."""
+        """Return the row of each value: ``MISSING`` if null; ``UNKNOWN``, or ``MISSING`` where first is 1, if new."""
         table = pl.DataFrame({_VALUE: self.values, _ROW: np.arange(self.first, self.size, dtype=np.int64)})
         unknown = UNKNOWN if self.first > UNKNOWN else MISSING
         found = pl.DataFrame({_VALUE: values.cast(pl.String)}).join(
             table, on=_VALUE, how="left", validate="m:1", maintain_order="left"
         )
         row = pl.when(pl.col(_VALUE).is_null()).then(MISSING).otherwise(pl.col(_ROW).fill_null(unknown))
-        return found.select(row.cast(pl.Int64)).to_series().to_numpy()
+        return found.select(row.cast(pl.Int64)).to_series().to_numpy(writable=True)  # torch warns of read-only memory
 
     def save(self, path: Path) -> None:
         """Write the values as Parquet."""

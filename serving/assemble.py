@@ -11,7 +11,6 @@ from features.evidence import PAIR_FEATURES, REQUEST_FEATURES
 from features.history import History
 from features.imputation import FIELDS, RequestRows
 from features.queries import QueryTable
-from features.statistics import Statistics
 from features.store import Features
 from features.vocabulary import UNKNOWN
 from unicorn.batch import Contexts, Items
@@ -38,9 +37,9 @@ def model_sizes(features: Features) -> ModelSizes:
     )
 
 
-def item_tensors(features: Features, statistics: Statistics) -> Items:
+def item_tensors(features: Features) -> Items:
     """Return the catalogue (N + 1 rows) as the item tower reads it."""
-    catalogue = features.catalogue
+    catalogue, statistics = features.catalogue, features.statistics
     return Items(
         row=torch.arange(catalogue.rows),
         exposure=_tensor(statistics.exposure),

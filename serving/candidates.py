@@ -40,16 +40,19 @@ def blocked_items(
 
 
 def best(scores: NDArray[np.float32], blocked: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
-    """Return the ``count`` best item rows (B, count) of dense ``scores`` (B, N + 1) above 0; 0 where there are fewer."""
-    allowed = torch.from_numpy(np.where(blocked, -np.inf, scores).astype(np.float32))
-    value, item = allowed.topk(min(count, scores.shape[1]), dim=1, sorted=False)
-    return torch.where(value > 0, item, 0).numpy()
+    """Return the ``count`` best item rows (B, count) of ``scores`` (B, N + 1) above 0; 0 where there are fewer."""
+    found = np.zeros((len(scores), min(count, scores.shape[1])), dtype=np.int64)
+    some = np.flatnonzero(scores.any(axis=1))  # most sources have nothing to say on most requests
+    allowed = torch.from_numpy(scores[some]).masked_fill_(torch.from_numpy(blocked[some]), 0.0)
+    value, item = allowed.topk(found.shape[1], dim=1, sorted=False)
+    found[some] = torch.where(value > 0, item, 0).numpy()
+    return found
 
 
 def from_evidence(
     evidence: Evidence, popularity: NDArray[np.float32], blocked: NDArray[np.bool_], sizes: CandidateConfig
 ) -> list[NDArray[np.int64]]:
-    """Return the candidates (B, n) of each source of counts; ``popularity`` (B, N + 1) is that of the request's task."""
+    """Return candidates (B, n) of each source of counts; ``popularity`` (B, N + 1) is that in the request's task."""
     sources = (
         (evidence.affinity, sizes.affinity),
         (evidence.query, sizes.query),

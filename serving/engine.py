@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from features.columns import Col
-from features.evidence import Evidence, Known, gather_evidence, pair_features
+from features.evidence import Evidence, gather_evidence, pair_features
 from features.imputation import RequestRows
 from features.queries import QueryTable
-from features.statistics import Statistics
 from features.store import Features
 from serving.assemble import context_tensors, item_tensors
 from serving.candidates import all_items, blocked_items, from_evidence, merge
@@ -36,6 +35,14 @@ class Block(NamedTuple):
     blocked: NDArray[np.bool_]
 
 
+class Listed(NamedTuple):
+    """Requests with their candidates, and all that the ranker reads of them but its own weights. L = candidates."""
+
+    contexts: Contexts
+    candidates: NDArray[np.int64]  # (B, L) item rows, 0 = padding
+    pairs: NDArray[np.float32]  # (B, L, F)
+
+
 class Requests(NamedTuple):
     """Requests as rows, with the texts that they point into."""
 
@@ -54,7 +61,6 @@ class Engine:
 
     Attributes:
         features: what is fitted, with the histories that may be known.
-        statistics: the counts, quality and exposure in use.
         model: the weights.
         config: how requests are answered.
         side: the item side of the catalogue.
@@ -63,7 +69,6 @@ class Engine:
     """
 
     features: Features
-    statistics: Statistics
     model: UniCoRn
     config: ServingConfig
     side: ItemSide
@@ -71,21 +76,14 @@ class Engine:
     ties: Tensor
 
     @classmethod
-    def build(
-        cls,
-        features: Features,
-        statistics: Statistics,
-        model: UniCoRn,
-        config: ServingConfig,
-        index: Index | None = None,
-    ) -> Engine:
+    def build(cls, features: Features, model: UniCoRn, config: ServingConfig, index: Index | None = None) -> Engine:
         """Encode the catalogue with ``model``, and index it unless its ``index`` is given."""
         model.eval()
         with torch.inference_mode():
-            side = model.encode_items(item_tensors(features, statistics))
+            side = model.encode_items(item_tensors(features))
         ids = features.catalogue.frame.get_column(Col.ITEM)
         ties = torch.from_numpy(np.concatenate([[len(ids)], tie_ranks(ids)]))
-        return cls(features, statistics, model, config, side, index or Index(side.indexed), ties)
+        return cls(features, model, config, side, index or Index(side.indexed), ties)
 
     @property
     def block_size(self) -> int:
@@ -113,8 +111,7 @@ class Engine:
     def prepare(self, requests: Requests, exclude_seen: NDArray[np.bool_]) -> Block:
         """Read, impute and encode a block of requests, and gather its evidence."""
         contexts, filled = self.contexts(requests)
-        known: Known = self.features.evidence_sources._replace(counts=self.statistics.counts)
-        evidence, facts = gather_evidence(requests.rows, filled, requests.table, known)
+        evidence, facts = gather_evidence(requests.rows, filled, requests.table, self.features.evidence_sources)
         contexts = contexts._replace(facts=torch.from_numpy(facts))
         blocked = self.blocked(requests.rows, exclude_seen)
         return Block(requests.rows, filled, contexts, self.encode(contexts), evidence, blocked)
@@ -126,29 +123,40 @@ class Engine:
         if self.features.catalogue.rows - 1 <= sizes.everything:
             return all_items(block.blocked)
         near = self.index.search(block.request.searched, block.blocked, max(sizes.space, at_least))
-        by_task = self.statistics.counts.by_task[block.filled.task]  # (B, N + 1)
+        by_task = self.features.statistics.counts.by_task[block.filled.task]  # (B, N + 1)
         return merge([near, *from_evidence(block.evidence, by_task, block.blocked, sizes)])
 
     def pairs(self, block: Block, candidates: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the context × candidate features (B, L, F)."""
-        return pair_features(block.evidence, block.filled, self.statistics.counts, candidates)
+        return pair_features(block.evidence, block.filled, self.features.statistics.counts, candidates)
 
-    @torch.inference_mode()
+    def list_candidates(self, requests: Requests, exclude_seen: NDArray[np.bool_], count: int) -> Listed:
+        """Return requests with their candidates, enough of them for ``count`` answers."""
+        block = self.prepare(requests, exclude_seen)
+        candidates = self.candidates(block, count)
+        return Listed(block.contexts, candidates, self.pairs(block, candidates))
+
     def score(self, block: Block, candidates: NDArray[np.int64]) -> Tensor:
         """Return logits (B, L) of ``candidates`` (B, L), ``-inf`` for padding."""
-        pairs = torch.from_numpy(self.pairs(block, candidates))
-        at = torch.from_numpy(candidates)
-        logits = self.model.score(block.request, block.contexts.task, self.side, at, pairs)
-        return logits.masked_fill(at == 0, -torch.inf)
+        return self.score_listed(Listed(block.contexts, candidates, self.pairs(block, candidates)))
 
     @torch.inference_mode()
+    def score_listed(self, listed: Listed) -> Tensor:
+        """Return logits (B, L) of listed candidates, ``-inf`` for padding."""
+        at = torch.from_numpy(listed.candidates)
+        request = self.encode(listed.contexts)
+        logits = self.model.score(request, listed.contexts.task, self.side, at, torch.from_numpy(listed.pairs))
+        return logits.masked_fill(at == 0, -torch.inf)
+
     def rank(
         self, requests: Requests, exclude_seen: NDArray[np.bool_], count: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the best item rows (B, K) of each request in served order, 0 = no more, and their logits."""
-        block = self.prepare(requests, exclude_seen)
-        candidates = self.candidates(block, count)
-        return self._order(candidates, self.score(block, candidates), count)
+        return self.rank_listed(self.list_candidates(requests, exclude_seen, count), count)
+
+    def rank_listed(self, listed: Listed, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the best of listed candidates, as ``rank`` does."""
+        return self._order(listed.candidates, self.score_listed(listed), count)
 
     @torch.inference_mode()
     def retrieve(

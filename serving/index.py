@@ -21,7 +21,7 @@ class Index:
     """Item vectors by item row; row 0 is padding and is never found.
 
     Search is exact, and filters inside the search: a matrix product, what is blocked put to minus infinity, and a
-    selection, which on catalogues of this size is faster than the library's own flat scan, and has no filter to outgrow.
+    selection. On catalogues of this size that is faster than the library's own flat scan, and has no filter to outgrow.
     """
 
     def __init__(self, vectors: Tensor) -> None:

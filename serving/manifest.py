@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from features.errors import DataError
-from serving.atomic import PARTIAL, write_text
+from serving.atomic import write_text
 
 NAME: Final = "manifest.json"
 FORMAT: Final = 1
@@ -25,7 +25,7 @@ def write(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Write the manifest of ``folder``, the last act of whoever fills it, and return it.
 
     Args:
-        folder: all its files, at any depth, are hashed.
+        folder: all its files, at any depth, are hashed, but for hidden ones and those in hidden folders.
         metadata: what else to tell, e.g. the data hash and the seed; must not hold ``files`` or ``format``.
     """
     manifest = {"format": FORMAT, **metadata, "files": _describe(folder)}
@@ -94,9 +94,14 @@ def versions() -> dict[str, str]:
 
 
 def _describe(folder: Path) -> dict[str, dict[str, Any]]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(PARTIAL))
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
     return {
         path.relative_to(folder).as_posix(): {"sha256": file_hash(path), "bytes": path.stat().st_size}
         for path in paths
         if path != folder / NAME
     }
+
+
+def _is_hidden(name: Path) -> bool:
+    """Whether a file, or a folder above it, is hidden: unfinished files are, and so is what an unfinished fit keeps."""
+    return any(part.startswith(".") for part in name.parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from features.columns import TASKS
@@ -35,7 +36,11 @@ class StageConfig:
     """What both stages of training share."""
 
     learning_rate: float = 1e-3
-    """Step size of Adam."""
+    """Step size of Adam at its largest."""
+    warmup: int = 20
+    """Steps in which the step size rises to it."""
+    decay_after: int = 300
+    """Steps after which it falls with the square root of the step."""
     batch: int = 1024
     """Requests of a step; less where the data is small."""
     max_epochs: float = 30.0
@@ -51,12 +56,16 @@ class StageConfig:
     patience: int = 3
     """Rounds without a better validation before the stage stops."""
 
+    def rate_at(self, step: int) -> float:
+        """Return the step size of ``step``, from 0, as a share of the largest."""
+        return min((step + 1) / max(self.warmup, 1), 1.0, math.sqrt(self.decay_after / max(step, 1)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceStageConfig(StageConfig):
     """Training of the space: sampled softmax over in-batch and uniform negatives."""
 
-    negatives: int = 2048
+    negatives: int = 1024
     """Uniform negatives of a step, shared by its requests."""
     task_balance: float = 0.5
     """0 weighs every row alike, 1 every task alike."""
@@ -70,6 +79,8 @@ class RankerStageConfig(StageConfig):
     """Lists of a step."""
     max_epochs: float = 12.0
     """Passes over the lists at most."""
+    targets: int = 4
+    """Targets of a list at most; requests with more get several lists."""
     hard: int = 40
     """Negatives of a list that are drawn from the request's candidates."""
     uniform: int = 8
@@ -120,8 +131,12 @@ class TrackingConfig:
 class FitConfig:
     """Everything that decides a fit."""
 
-    tasks: tuple[str, ...] = TASKS
+    task_names: tuple[str, ...] = TASKS
     """Names of the tasks; a new task is one more name."""
+    train_tasks: tuple[str, ...] | None = None
+    """Tasks whose rows are trained on, the others staying known; null = all. ``--tasks`` sets it."""
+    refit: bool = True
+    """Whether everything is fitted again on train and valid for the steps that were chosen on valid."""
     features: FeatureConfig = field(default_factory=FeatureConfig)
     """What the model is told."""
     model: ModelConfig = field(default_factory=ModelConfig)

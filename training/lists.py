@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from features.events import EventRows, request_rows
+from features.events import EventRows, Past, request_rows
+from features.history import History
 from features.imputation import RequestRows, hide_fields
 from features.store import FittedEvents
+from features.vocabulary import UNKNOWN
 from serving.engine import Engine, Requests
 from training.batches import generator
 from training.config import DropoutConfig, RankerStageConfig
+from training.negatives import Unfit, draw
 from training.space_stage import task_weights
 
 _STAGE = 2
@@ -25,9 +28,9 @@ class Lists:
 
     Attributes:
         rows: (R,) the requests, some of their fields hidden.
-        item: (R, L) item rows, 0 = padding.
+        item: (R, L) item rows, 0 = padding; targets first, then what was shown beside them, then drawn candidates.
         label: (R, L) 1 = engaged, 0 = not.
-        weight: (R,) of a list.
+        weight: (R, L) of an item; negatives count once for each target of their list.
         pairs: (R, L, F) context × candidate features.
         facts: (R, G) context-only features.
         requests: the texts that ``rows`` point into.
@@ -48,53 +51,109 @@ class Lists:
 
 def build_lists(
     engine: Engine,
+    history: History,
     fitted: FittedEvents,
     kept: NDArray[np.bool_],
     config: RankerStageConfig,
     dropout: DropoutConfig,
     exclude_seen: NDArray[np.bool_],
     seed: int,
+    *,
+    repeats: bool = False,
 ) -> Lists:
-    """Build a list for each ``kept`` engaged row (E,), and for each kept request in which nothing was engaged with.
+    """Build lists of the ``kept`` engaged rows (E,), and one of each kept request in which nothing was engaged with.
+
+    Rows whose requests are the same share a list, and with it the work of finding and describing its negatives.
 
     Args:
         engine: the path that finds candidates and features, with statistics that are blind to the kept rows.
-        fitted: the events.
+        history: everything that users engaged with, the kept rows included; what a request does not know of it yet is
+            no negative.
+        fitted: the events, knowing no more than ``engine`` does.
         kept: which rows the ranker may learn from.
         config: of the stage.
         dropout: hidden fields.
-        exclude_seen: (T,) tasks in which seen items are left out; without an order, seen items always are.
+        exclude_seen: (T,) tasks in which seen items are left out.
         seed: of every draw.
+        repeats: without an order, whether a target may be among the items of its own user's history.
     """
     rng = generator(seed, _STAGE, 0)
-    at = _list_rows(fitted.rows, kept)
-    if len(at) > config.max_lists:
-        at = np.sort(rng.choice(at, config.max_lists, replace=False))
-    zeros = _shown_zeros(fitted.rows, at, kept, config.zeros, rng)
-    part = fitted.rows.take(at)
-    own = fitted.past._replace(end=fitted.past.end[at], query_end=fitted.past.query_end[at])
-    rows = hide_fields(request_rows(part, own), vars(dropout), rng)
-    requests = Requests(rows, fitted.table, fitted.title_row)
-    seen = exclude_seen if fitted.past.history.ordered else np.ones_like(exclude_seen)
-    blocks = [
-        _block(engine, requests.take(slice(start, start + engine.block_size)), part, zeros, start, config, seen, rng)
-        for start in range(0, len(at), engine.block_size)
-    ]
-    item, pairs, facts = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    label = np.zeros(item.shape, dtype=np.float32)
-    label[:, 0] = part.label > 0
-    weight = part.weight * np.where(part.label > 0, part.label, 1.0) * task_weights(part.task, config.task_balance)
-    return Lists(rows, item, label, (weight / weight.mean()).astype(np.float32), pairs, facts, requests)
+    rows, past = fitted.rows, fitted.past
+    member = _members(rows, past, kept, config.targets)  # (R, P)
+    if len(member) > config.max_lists:
+        member = member[np.sort(rng.choice(len(member), config.max_lists, replace=False))]
+    at = member[:, 0]
+    unfit = Unfit.build(history, past.history, rows, engine.features.catalogue.rows)
+    zeros = _shown_zeros(rows, at, kept, config.zeros, rng)
+    zeros = np.where(unfit.of_request(rows.request[at], zeros), 0, zeros)
+    own = past._replace(end=past.end[at], query_end=past.query_end[at])
+    hidden = hide_fields(request_rows(rows.take(at), own), vars(dropout), rng)
+    if repeats:
+        hidden = hidden._replace(hide=np.zeros_like(hidden.hide))
+    requests = Requests(hidden, fitted.table, fitted.title_row)
+    given = np.concatenate([np.where(member >= 0, rows.item[member], 0), zeros], axis=1)
+    engaged = np.asarray((member >= 0) & rows.engaged[member], dtype=bool)
+    size = engine.block_size
+    blocks = []
+    for start in range(0, len(at), size):
+        block = slice(start, start + size)
+        page = np.where(engaged[block].any(axis=1), rows.request[at[block]], -1)
+        blocks.append(_block(engine, requests.take(block), given[block], page, unfit, config, exclude_seen, rng))
+    width = max(found[0].shape[1] for found in blocks)
+    items, pairs, facts = (
+        np.concatenate([_widened(part, width) for part in parts]) for parts in zip(*blocks, strict=True)
+    )
+    label, weight = _labels(rows, member, engaged, items.shape, config.task_balance)
+    return Lists(hidden, items, label, weight, pairs, facts, requests)
 
 
-def _list_rows(rows: EventRows, kept: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the positions of the engaged rows, and of the first row of each request without one."""
-    engaged = kept & (rows.label > 0) & (rows.weight > 0)
+def _members(rows: EventRows, past: Past, kept: NDArray[np.bool_], targets: int) -> NDArray[np.int64]:
+    """Return the rows of each list (R, P), -1 = fewer: engaged rows of one request, or the first of an idle request."""
+    usable = kept & (rows.weight > 0)
+    engaged = usable & rows.engaged
     with_target = np.zeros(rows.request.max(initial=-1) + 1, dtype=bool)
     with_target[rows.request[engaged]] = True
-    idle = np.flatnonzero(kept & ~with_target[rows.request] & (rows.weight > 0))
-    first = idle[np.unique(rows.request[idle], return_index=True)[1]]
-    return np.sort(np.concatenate([np.flatnonzero(engaged), first]))
+    idle = np.flatnonzero(usable & ~with_target[rows.request])
+    idle = idle[np.unique(rows.request[idle], return_index=True)[1]]
+    at = np.flatnonzero(engaged)
+    # Without an order no page has a past of its own, but one of several rows hides these from the histories.
+    apart = past.history.ordered | (np.bincount(rows.request)[rows.request[at]] > 1)
+    page = np.where(apart, rows.request[at] + 1, 0)
+    context = (rows.task, rows.user, rows.country, rows.text, rows.source, past.end, past.query_end)
+    anonymous = np.where(rows.user[at] > UNKNOWN, 0, rows.request[at] + 1)
+    same = np.stack([*(column[at] for column in context), page, anonymous], axis=1)
+    group = np.unique(same, axis=0, return_inverse=True)[1].ravel()
+    order = np.argsort(group, kind="stable")
+    place = np.arange(len(at)) - np.searchsorted(group[order], group[order], side="left")
+    number = np.unique(np.stack([group[order], place // targets], axis=1), axis=0, return_inverse=True)[1].ravel()
+    member = np.full((int(number.max(initial=-1)) + 1, targets), -1, dtype=np.int64)
+    member[number, place % targets] = at[order]
+    alone = np.full((len(idle), targets), -1, dtype=np.int64)
+    alone[:, 0] = idle
+    return np.concatenate([member, alone])
+
+
+def _labels(
+    rows: EventRows, member: NDArray[np.int64], engaged: NDArray[np.bool_], shape: tuple[int, int], balance: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return labels and weights (R, L): of a target that of its row, of the others the sum over the targets."""
+    own = rows.weight * np.where(rows.engaged, rows.label, 1.0) * task_weights(rows.task, balance)
+    of_member = np.where(member >= 0, own[member], 0.0)  # (R, P)
+    of_member /= of_member[member >= 0].mean()
+    targets = member.shape[1]
+    label = np.zeros(shape, dtype=np.float32)
+    label[:, :targets] = engaged
+    weight = np.broadcast_to(of_member.sum(axis=1, keepdims=True), shape).astype(np.float32)
+    weight[:, :targets] = of_member
+    return label, weight
+
+
+def _widened(part: NDArray[Any], width: int) -> NDArray[Any]:
+    """Return items or their features with padding up to ``width`` lists' items; facts as they are."""
+    missing = width - part.shape[1]
+    if (part.dtype != np.int32 and part.ndim < 3) or missing == 0:
+        return part
+    return np.pad(part, ((0, 0), (0, missing), (0, 0))[: part.ndim])
 
 
 def _shown_zeros(
@@ -111,36 +170,29 @@ def _shown_zeros(
         return np.zeros((len(at), most), dtype=np.int64)
     same = (place < len(zero)) & (request[inside] == rows.request[at][:, None])
     item = np.where(same, rows.item[zero[inside]], 0)
-    return np.where(item == rows.item[at][:, None], 0, item)
+    return item
 
 
 def _block(
     engine: Engine,
     requests: Requests,
-    part: EventRows,
-    zeros: NDArray[np.int64],
-    start: int,
+    given: NDArray[np.int64],
+    page: NDArray[np.int64],
+    unfit: Unfit,
     config: RankerStageConfig,
     exclude_seen: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return items (b, L), features (b, L, F) and facts (b, G) of a block of lists."""
-    size = len(requests.rows.task)
+    """Return items (b, L), features (b, L, F) and facts (b, G) of a block of lists.
+
+    A list begins with its ``given`` items; negatives follow unless its ``page`` (b,), the number of its request, is -1.
+    """
     block = engine.prepare(requests, exclude_seen)
-    target, shown = part.item[start : start + size], zeros[start : start + size]
-    engaged = part.label[start : start + size] > 0
-    candidates = engine.candidates(block, 0)
-    hard = _draw(candidates, config.hard, rng)
-    uniform = rng.integers(1, engine.features.catalogue.rows, (size, config.uniform))
+    hard = draw(engine.candidates(block, 0), config.hard, rng)
+    uniform = rng.integers(1, engine.features.catalogue.rows, (len(given), config.uniform))
     uniform = np.where(np.take_along_axis(block.blocked, uniform, axis=1), 0, uniform)
     negatives = np.concatenate([hard, uniform], axis=1)
-    negatives = np.where((negatives == target[:, None]) | ~engaged[:, None], 0, negatives)
-    item = np.concatenate([target[:, None], shown, negatives], axis=1)
+    left_out = unfit.of_user(requests.rows, negatives) | unfit.of_request(page, negatives) | (page < 0)[:, None]
+    left_out |= (negatives[:, :, None] == given[:, None, :]).any(axis=2)
+    item = np.concatenate([given, np.where(left_out, 0, negatives)], axis=1)
     return item.astype(np.int32), engine.pairs(block, item), block.contexts.facts.numpy()
-
-
-def _draw(candidates: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return ``count`` candidates (B, count) of each row at random, without repeats; 0 = fewer."""
-    key = np.where(candidates > 0, rng.random(candidates.shape), -1.0)
-    best = torch.from_numpy(key).topk(min(count, key.shape[1]), dim=1).indices.numpy()
-    return np.take_along_axis(candidates, best, axis=1)

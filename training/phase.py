@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +10,21 @@ import polars as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
+from numpy.typing import NDArray
 
+from features.events import build_past
 from features.store import Features, FittedEvents, fit_features
+from serving import exclusion
 from serving.assemble import model_sizes
 from serving.engine import Engine
 from training.config import FitConfig
 from training.evaluation.judged import Judged
-from training.holdout import ranker_rows
+from training.holdout import Manner, ranker_rows
 from training.lists import build_lists
 from training.ranker_stage import RankerStage
+from training.schedule import Outcome, schedule
 from training.space_stage import SpaceData, SpaceStage
-from training.stage import Outcome, run_stage, schedule
+from training.stage import run_stage
 from training.validation import Validation
 from unicorn.model import UniCoRn
 
@@ -33,12 +37,14 @@ class Tables:
         items: the catalogue.
         users: the users table, if there is one.
         events: the rows that may be fitted, and no other.
+        manner: how what is judged lies beside what is known.
         judged: the valid split, where steps are chosen on it; None in a refit, or without valid rows.
     """
 
     items: pl.DataFrame
     users: pl.DataFrame | None
     events: pl.DataFrame
+    manner: Manner
     judged: Judged | None
 
 
@@ -69,7 +75,7 @@ class Watch:
 
 
 def run_phase(
-    tables: Tables, config: FitConfig, folder: Path, watch: Watch, chosen: tuple[int, int] | None = None
+    tables: Tables, config: FitConfig, folder: Path, watch: Watch, chosen: tuple[Outcome, Outcome] | None = None
 ) -> Fitted:
     """Fit features, space and ranker.
 
@@ -78,54 +84,103 @@ def run_phase(
         config: settings.
         folder: of the checkpoints.
         watch: who follows.
-        chosen: rounds of (space, ranker) that an earlier phase chose; None = choose them on the valid split.
+        chosen: how long an earlier phase trained (space, ranker); None = choose on the valid split.
     """
     training = config.training
     features, fitted = fit_features(
-        tables.items, tables.users, tables.events, config.tasks, config.features, training.seed, quiet=not watch.progress
+        tables.items,
+        tables.users,
+        tables.events,
+        config.task_names,
+        config.features,
+        training.seed,
+        quiet=not watch.progress,
     )
-    own = ranker_rows(fitted.rows, training.ranker_share, training.seed)
-    base = fitted.statistics(~own, training.seed)
+    own = ranker_rows(fitted.rows, tables.manner, training.ranker_share, training.seed)
+    features = replace(features, seen_users=_users_of(fitted, ~own))
+    blind, seen = blind_to(own, features, fitted, training.seed)
     torch.manual_seed(training.seed)
     model = UniCoRn(model_sizes(features), config.model)
-    exclude = np.array([task in excluded_tasks(config) for task in config.tasks])
+    exclude = np.array([task in excluded_tasks(config) for task in config.task_names])
     validation = None
     if tables.judged is not None:
         validation = Validation.build(features, tables.judged, exclude, training.valid_requests, training.seed)
-    space_rounds, ranker_rounds = chosen or (None, None)
+    for_space, for_ranker = chosen or (None, None)
 
-    data = SpaceData.build(features, fitted, ~own, training.space, training.dropout, training.seed)
-    plan = schedule(training.space, len(data.chosen))
-    space = SpaceStage(model, data, base, features.statistics, config.serving, plan, validation)
-    found = run_stage(
-        space, folder / "space", watch.logger, rounds=space_rounds, progress=watch.progress, callbacks=watch.callbacks
+    data = SpaceData.build(blind, seen, ~own, training.space, training.dropout, training.seed)
+    plan = schedule(training.space, len(data.chosen), for_space)
+    space = SpaceStage(model, data, features, config.serving, plan, _of_new_items(validation, tables.manner))
+    found = run_stage(space, folder / "space", watch.logger, progress=watch.progress, callbacks=watch.callbacks)
+    engine = Engine.build(blind, model, config.serving)
+    kept = own if own.any() else ~own  # with a single request there is nothing to set aside
+    lists = build_lists(
+        engine,
+        features.history,
+        seen,
+        kept,
+        training.ranker,
+        training.dropout,
+        exclude,
+        training.seed,
+        repeats=tables.manner == "rows",
     )
-    blind = Engine.build(features, base, model, config.serving)
-    lists = build_lists(blind, fitted, own, training.ranker, training.dropout, exclude, training.seed)
-    plan = schedule(training.ranker, len(lists))
+    plan = schedule(training.ranker, len(lists), for_ranker)
     ranker = RankerStage(
         model,
-        features,
+        blind,
         lists,
         training.dropout.user_id,
-        base,
-        features.statistics,
+        features,
         config.serving,
         training.ranker,
         plan,
         validation,
         training.seed,
     )
-    ranked = run_stage(
-        ranker, folder / "ranker", watch.logger, rounds=ranker_rounds, progress=watch.progress, callbacks=watch.callbacks
-    )
+    ranked = run_stage(ranker, folder / "ranker", watch.logger, progress=watch.progress, callbacks=watch.callbacks)
     model.requires_grad_(True)
     return Fitted(features, model.eval(), found, ranked)
 
 
+def _of_new_items(validation: Validation | None, manner: Manner) -> Validation | None:
+    """Return the validation of the space, without seen items where nobody engages with an item again.
+
+    The space cannot tell what is seen, the ranker can; left in, they would drown what the space is there to find.
+    """
+    if validation is None or manner != "pairs":
+        return validation
+    return replace(validation, exclude_seen=np.ones_like(validation.exclude_seen))
+
+
+def _users_of(fitted: FittedEvents, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (U,) the users whose id the space learns from the ``kept`` rows; to it, all others are new."""
+    users = np.zeros(fitted.sizes.users, dtype=bool)
+    users[fitted.rows.user[kept & fitted.rows.engaged]] = True
+    return users
+
+
+def blind_to(
+    own: NDArray[np.bool_], features: Features, fitted: FittedEvents, seed: int
+) -> tuple[Features, FittedEvents]:
+    """Return features and events as if the rows ``own`` (E,) had not happened yet.
+
+    With an order, a row's history ends before it anyway; without one, histories are built of the other rows alone.
+    """
+    past = fitted.past
+    if not past.history.ordered:
+        others = fitted.rows._replace(label=np.where(own, 0, fitted.rows.label).astype(np.float32))
+        past = build_past(others, features.known.users.size, features.known.queries.size, ordered=False)
+    blind = replace(
+        features,
+        statistics=fitted.statistics(~own, seed),
+        history=past.history,
+        query_history=past.query_history,
+        query_keys=past.query_keys,
+    )
+    return blind, replace(fitted, past=past)
+
+
 def excluded_tasks(config: FitConfig) -> tuple[str, ...]:
     """Return the tasks in which seen items are no candidates."""
-    from features.columns import SEARCH
-
     named = config.serving.exclude_seen
-    return tuple(task for task in config.tasks if task != SEARCH) if named is None else named
+    return exclusion.default(config.task_names) if named is None else exclusion.check(named, config.task_names)

@@ -10,21 +10,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from features.statistics import Statistics
 from features.store import Features
 from features.vocabulary import UNKNOWN
 from serving.assemble import context_tensors, item_tensors
 from serving.config import ServingConfig
-from serving.engine import Engine
+from serving.engine import Engine, Listed
 from training.batches import Epochs, generator
 from training.config import RankerStageConfig
 from training.lists import Lists
-from training.stage import Schedule, Stage
-from training.validation import Validation
+from training.schedule import Schedule
+from training.stage import Stage
+from training.validation import DEPTH, Validation
 from unicorn.batch import Contexts
 from unicorn.model import UniCoRn
 
 _STAGE = 2
+_STANDARD_STEPS = 8
+"""Steps whose lists say how features are scaled."""
+_CONSTANT = 1e-3
+"""Deviation below which a feature counts as the same everywhere."""
 
 
 class ListBatch(NamedTuple):
@@ -33,7 +37,7 @@ class ListBatch(NamedTuple):
     contexts: Contexts
     item: Tensor  # (B, L) int64, 0 = padding
     label: Tensor  # (B, L) float32
-    weight: Tensor  # (B,) float32
+    weight: Tensor  # (B, L) float32
     pairs: Tensor  # (B, L, F) float32
 
 
@@ -72,19 +76,19 @@ class RankerStage(Stage[ListBatch]):
         features: Features,
         lists: Lists,
         user_dropout: float,
-        statistics: Statistics,
-        served: Statistics,
+        served: Features,
         serving: ServingConfig,
         config: RankerStageConfig,
         plan: Schedule,
         validation: Validation | None,
         seed: int,
     ) -> None:
-        """Train on ``lists``, built with ``statistics``; validate with those that are ``served``."""
+        """Train on ``lists`` and the ``features`` that they were built with; validate with those ``served``."""
         make = ListMaker(features, lists, plan.batch, user_dropout, seed)
         super().__init__(model, make, plan, config, validation, name="ranker")
-        self.model, self.features, self.served, self.serving = model, features, served, serving
-        self.items = item_tensors(features, statistics)
+        self.served, self.serving = served, serving
+        self._listed: dict[int, Listed] = {}  # of the validation: space and counts stand still, so candidates do too
+        self.items = item_tensors(features)
         model.space.requires_grad_(False)
         with torch.no_grad():
             encoded = model.space.items(self.items)
@@ -94,13 +98,21 @@ class RankerStage(Stage[ListBatch]):
         self._standardise(make)
 
     def _standardise(self, make: ListMaker) -> None:
-        """Set the mean and deviation of the ranker's features to those of the first lists, once."""
+        """Set the mean and deviation of the ranker's features to those of the first steps, once.
+
+        A feature that was the same everywhere, such as one about source items where no request has any, would be
+        blown up by the first request that has another value: it is left out.
+        """
         with torch.no_grad():
-            batch = make(0)
-            request = self.model.encode_requests(batch.contexts, self.vector)
-            raw = self._raw(request.searched, batch)[batch.item != 0]  # (n, F + 1)
+            parts = []
+            for step in range(_STANDARD_STEPS):
+                batch = make(step)
+                request = self.model.encode_requests(batch.contexts, self.vector)
+                parts.append(self._raw(request.searched, batch)[batch.item != 0])  # (n, F + 1)
+            raw = torch.cat(parts)
+            deviation = raw.std(dim=0, correction=0)
             self.model.ranker.mean.copy_(raw.mean(dim=0))
-            self.model.ranker.deviation.copy_(raw.std(dim=0, correction=0).clamp(min=1e-2))
+            self.model.ranker.deviation.copy_(deviation.masked_fill(deviation < _CONSTANT, torch.inf))
 
     def _raw(self, searched: Tensor, batch: ListBatch) -> Tensor:
         score = (self.indexed[batch.item] @ searched.unsqueeze(-1)).squeeze(-1)  # (B, L)
@@ -120,14 +132,14 @@ class RankerStage(Stage[ListBatch]):
         logits = model.ranker(request, model.one_hot(batch.contexts.task), self.vector[batch.item], hidden, raw)
         real = (batch.item != 0).float()
         loss = functional.binary_cross_entropy_with_logits(logits, batch.label, reduction="none") * real
-        return (loss.sum(dim=1) * batch.weight).sum() / real.sum().clamp(min=1)
+        return (loss * batch.weight).sum() / (batch.weight * real).sum().clamp(min=1e-6)
 
     def engine(self) -> Engine:
         """Return the served path with the weights as they are."""
-        return Engine.build(self.features, self.served, self.model, self.serving)
+        return Engine.build(self.served, self.model, self.serving)
 
-    def answer(self, engine: Engine, block: slice) -> NDArray[np.int64]:
+    def answer(self, engine: Engine, validation: Validation, block: slice) -> NDArray[np.int64]:
         """Return what is served."""
-        if self.validation is None:
-            raise RuntimeError("no validation")
-        return self.validation.answer(engine, block, ranked=True)
+        if block.start not in self._listed:
+            self._listed[block.start] = validation.listed(engine, block)
+        return engine.rank_listed(self._listed[block.start], DEPTH)[0]

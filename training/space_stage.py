@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from features.events import request_rows
 from features.imputation import hide_fields
-from features.statistics import Statistics
 from features.store import Features, FittedEvents
 from features.vocabulary import UNKNOWN
 from serving.assemble import context_tensors, item_tensors
@@ -21,7 +20,8 @@ from serving.config import ServingConfig
 from serving.engine import Engine
 from training.batches import Epochs, generator
 from training.config import DropoutConfig, SpaceStageConfig
-from training.stage import Schedule, Stage
+from training.schedule import Schedule
+from training.stage import Stage
 from training.validation import Validation
 from unicorn.batch import Contexts
 from unicorn.model import UniCoRn
@@ -45,8 +45,8 @@ class SpaceData:
     """Builds the batches of the space.
 
     Attributes:
-        features: what is fitted.
-        fitted: the events.
+        features: what was fitted on the rows that are trained on.
+        fitted: the events, knowing no more than ``features`` does.
         chosen: (R,) positions of the engaged rows that are trained on.
         weight: (R,) weights of these rows, 1 on average.
         config: of the stage.
@@ -85,6 +85,11 @@ class SpaceData:
         items = self.features.catalogue.rows
         return (np.bincount(self.fitted.rows.item[self.chosen], minlength=items) / len(self.chosen)).astype(np.float32)
 
+    @property
+    def negatives(self) -> int:
+        """Uniform negatives of a step: as configured, but no more than there are items."""
+        return min(self.config.negatives, self.features.catalogue.rows - 1)
+
     def batches(self, plan: Schedule) -> BatchMaker:
         """Return the function from a step to its batch."""
         return BatchMaker(self, Epochs(len(self.chosen), plan.batch, self.seed))
@@ -113,11 +118,9 @@ class BatchMaker:
         own = past._replace(end=past.end[at], query_end=past.query_end[at])
         rows = hide_fields(request_rows(part, own), vars(data.dropout), rng)
         new = rng.random(len(at)) < data.dropout.user_id
-        contexts, _ = context_tensors(
-            data.features, past.history, rows, data.fitted.table, data.fitted.title_row, rng
-        )
+        contexts, _ = context_tensors(data.features, past.history, rows, data.fitted.table, data.fitted.title_row, rng)
         user = torch.from_numpy(new & (rows.user > UNKNOWN))
-        negative = rng.integers(1, data.features.catalogue.rows, data.config.negatives)
+        negative = rng.integers(1, data.features.catalogue.rows, data.negatives)
         hidden = rng.random(len(at) + len(negative)) < data.dropout.item_id
         return SpaceBatch(
             contexts=contexts._replace(user=torch.where(user, UNKNOWN, contexts.user)),
@@ -136,18 +139,17 @@ class SpaceStage(Stage[SpaceBatch]):
         self,
         model: UniCoRn,
         data: SpaceData,
-        statistics: Statistics,
-        served: Statistics,
+        served: Features,
         serving: ServingConfig,
         plan: Schedule,
         validation: Validation | None,
     ) -> None:
-        """Train on ``data`` with the ``statistics`` of its rows; validate with those that are ``served``."""
+        """Train on ``data``; validate with the features that are ``served``."""
         super().__init__(model, data.batches(plan), plan, data.config, validation, name="space")
-        self.model, self.data, self.served, self.serving = model, data, served, serving
-        self.items = item_tensors(data.features, statistics)
+        self.data, self.served, self.serving = data, served, serving
+        self.items = item_tensors(data.features)
         in_batch = torch.from_numpy(data.frequency()) * plan.batch
-        self.log_expected = torch.log(in_batch + data.config.negatives / (data.features.catalogue.rows - 1))  # (N + 1,)
+        self.log_expected = torch.log(in_batch + data.negatives / (data.features.catalogue.rows - 1))  # (N + 1,)
         self.memory = torch.zeros(1)
 
     def trained(self) -> list[nn.Parameter]:
@@ -184,11 +186,8 @@ class SpaceStage(Stage[SpaceBatch]):
 
     def engine(self) -> Engine:
         """Return the served path with the weights as they are."""
-        self.model.eval()
-        return Engine.build(self.data.features, self.served, self.model, self.serving)
+        return Engine.build(self.served, self.model, self.serving)
 
-    def answer(self, engine: Engine, block: slice) -> NDArray[np.int64]:
+    def answer(self, engine: Engine, validation: Validation, block: slice) -> NDArray[np.int64]:
         """Return what the space alone finds."""
-        if self.validation is None:
-            raise RuntimeError("no validation")
-        return self.validation.answer(engine, block, ranked=False)
+        return validation.retrieved(engine, block)

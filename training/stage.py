@@ -2,59 +2,44 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from serving.atomic import replacing
 from serving.engine import Engine
+from serving.weights import load_weights, save_weights
 from training.batches import Rounds, loader
 from training.config import StageConfig
+from training.schedule import Outcome, Schedule
+from training.trainer import WholeCheckpoints, manners
 from training.validation import DEPTH, Validation
+from unicorn.model import UniCoRn
 
 METRIC = f"valid_ndcg_at_{DEPTH}"
-
-
-class Schedule(NamedTuple):
-    """How long a stage may train."""
-
-    batch: int
-    """Rows of a step."""
-    round: int
-    """Steps between two validations."""
-    rounds: int
-    """Rounds at most."""
-
-
-def schedule(config: StageConfig, rows: int) -> Schedule:
-    """Return the schedule of a stage over ``rows``, sized by the data."""
-    batch = max(1, min(config.batch, rows // 4))
-    epoch = max(1, math.ceil(rows / batch))
-    steps = max(1, min(config.max_steps, round(config.max_epochs * epoch)))
-    wanted = max(config.min_round, round(epoch / config.rounds_per_epoch), math.ceil(steps / config.max_rounds))
-    step = min(wanted, steps)
-    return Schedule(batch, step, max(1, steps // step))
-
+_BLOCK = 256
+"""Validation requests that are answered at once."""
 
 Batch = TypeVar("Batch")
 
 
 class Stage(LightningModule, Generic[Batch]):
-    """A module trained in rounds; ``engine`` builds the served path from its weights for a validation."""
+    """Trains a part of the model in rounds, and validates on the served path built from its weights."""
 
     def __init__(
         self,
-        net: nn.Module,
+        model: UniCoRn,
         make: Callable[[int], Batch],
         plan: Schedule,
         config: StageConfig,
@@ -62,10 +47,11 @@ class Stage(LightningModule, Generic[Batch]):
         *,
         name: str,
     ) -> None:
-        """Train ``net`` on the batches that ``make`` builds."""
+        """Train ``model`` on the batches that ``make`` builds."""
         super().__init__()
-        self.net, self.make, self.plan, self.config, self.validation = net, make, plan, config, validation
+        self.model, self.make, self.plan, self.config, self.validation = model, make, plan, config, validation
         self.name = name
+        self.rounds: list[dict[str, float]] = []
         self._answers: list[NDArray[np.int64]] = []
         self._engine: Engine | None = None
 
@@ -79,30 +65,26 @@ class Stage(LightningModule, Generic[Batch]):
 
     def trained(self) -> list[nn.Parameter]:
         """Return the parameters of this stage."""
-        return list(self.net.parameters())
+        raise NotImplementedError
 
-    def answer(self, engine: Engine, block: slice) -> NDArray[np.int64]:
+    def answer(self, engine: Engine, validation: Validation, block: slice) -> NDArray[np.int64]:
         """Return the best item rows of a block of validation requests."""
         raise NotImplementedError
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, at a constant rate, so that a number of steps means the same wherever it was chosen."""
-        return torch.optim.Adam(self.trained(), lr=self.config.learning_rate)
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Adam, at a rate that depends on the step alone: a number of steps means the same wherever it was chosen."""
+        adam = torch.optim.Adam(self.trained(), lr=self.config.learning_rate)
+        rate = torch.optim.lr_scheduler.LambdaLR(adam, self.config.rate_at)
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the batches of the current round."""
         return loader(Rounds(self.make, self.current_epoch * self.plan.round, self.plan.round))
 
-    def val_dataloader(self) -> list[DataLoader[Any]] | DataLoader[Any]:
-        """Return the blocks of the validation requests, or nothing."""
-        if self.validation is None:
-            return []
-        size = self._block_size()
-        blocks = self.validation.blocks(size)
+    def val_dataloader(self) -> DataLoader[slice]:
+        """Return the blocks of the validation requests."""
+        blocks = [] if self.validation is None else self.validation.blocks(_BLOCK)
         return loader(Rounds(lambda at: blocks[at], 0, len(blocks)))
-
-    def _block_size(self) -> int:
-        return 256
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a step."""
@@ -116,77 +98,100 @@ class Stage(LightningModule, Generic[Batch]):
 
     def validation_step(self, block: slice, batch_idx: int) -> None:
         """Answer a block of requests."""
-        if self._engine is None:
-            raise RuntimeError("validation has not started")
-        self._answers.append(self.answer(self._engine, block))
+        if self._engine is not None and self.validation is not None:
+            self._answers.append(self.answer(self._engine, self.validation, block))
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the round."""
         self._engine = None
-        if self.validation is None or not self._answers:
+        if self.validation is None:
             return
         found = self.validation.metrics(np.concatenate(self._answers))
+        self.rounds.append(found)
         self.log_dict({f"{self.name}_{name}": value for name, value in found.items() if name != METRIC})
         self.log(f"{self.name}_{METRIC}", found[METRIC], prog_bar=True)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the metrics of the rounds."""
+        checkpoint["rounds"] = self.rounds
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage chose."""
-
-    rounds: int
-    """Rounds of the weights that were kept."""
-    steps: int
-    """Steps of these rounds."""
-    metrics: dict[str, float]
-    """Validation metrics of the kept round."""
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the metrics of the rounds back."""
+        self.rounds = list(checkpoint["rounds"])
 
 
 def run_stage(
     stage: Stage[Any],
     folder: Path,
-    logger: Logger | None,
+    logger: Logger | None = None,
     *,
-    rounds: int | None = None,
     progress: bool = False,
     callbacks: tuple[Callback, ...] = (),
 ) -> Outcome:
-    """Train ``stage``, resuming from what ``folder`` holds, and leave its best weights in ``stage.net``.
+    """Train ``stage``, or go on where ``folder`` says it stopped, and leave the kept weights in its model.
 
     Args:
-        stage: the module and its data.
-        folder: of the checkpoints.
+        stage: the module and its data; its plan says whether it stops early on its validation or trains a fixed time.
+        folder: takes the checkpoints, and in the end the outcome.
         logger: receives the curves.
-        rounds: train exactly so many rounds and do not validate (refit); else stop early on the validation.
         progress: whether to show a bar.
         callbacks: more of them.
     """
-    chosen = rounds is not None or stage.validation is None
-    total = rounds if rounds is not None else stage.plan.rounds
-    last = ModelCheckpoint(folder, filename="last", every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False)
-    best = ModelCheckpoint(folder, filename="best", monitor=f"{stage.name}_{METRIC}", mode="max", enable_version_counter=False)
-    stop = EarlyStopping(f"{stage.name}_{METRIC}", mode="max", patience=stage.config.patience)
+    done, weights = folder / "outcome.json", folder / "weights.safetensors"
+    if done.exists():
+        load_weights(stage.model, weights)
+        return Outcome(**json.loads(done.read_text()))
+    outcome = _train(stage, folder, logger, progress, callbacks)
+    save_weights(stage.model, weights)
+    with replacing(done) as path:
+        path.write_text(json.dumps(outcome.as_json()))
+    return outcome
+
+
+def _train(
+    stage: Stage[Any], folder: Path, logger: Logger | None, progress: bool, callbacks: tuple[Callback, ...]
+) -> Outcome:
+    with manners():
+        return _trained(stage, folder, logger, progress, callbacks)
+
+
+def _trained(
+    stage: Stage[Any], folder: Path, logger: Logger | None, progress: bool, callbacks: tuple[Callback, ...]
+) -> Outcome:
+    metric, validated = f"{stage.name}_{METRIC}", stage.validation is not None and not stage.plan.fixed
+    last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+    best = ModelCheckpoint(folder, filename="best", monitor=metric, mode="max", enable_version_counter=False)
+    stop = EarlyStopping(metric, mode="max", patience=stage.config.patience)
     trainer = Trainer(
         accelerator="cpu",
         devices=1,
-        max_epochs=total,
+        max_epochs=stage.plan.rounds,
         logger=logger or False,
-        callbacks=[last, *(() if chosen else (best, stop)), *callbacks],
+        callbacks=[last, *((best, stop) if validated else ()), *callbacks],
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         reload_dataloaders_every_n_epochs=1,
-        limit_val_batches=0 if chosen else 1.0,
-        log_every_n_steps=1,
+        limit_val_batches=1.0 if validated else 0,
         gradient_clip_val=1.0,
         default_root_dir=folder,
+        plugins=[WholeCheckpoints()],
     )
-    checkpoint = folder / "last.ckpt"
-    trainer.fit(stage, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True)
-    if chosen:
-        return Outcome(total, total * stage.plan.round, {})
-    state = torch.load(best.best_model_path, weights_only=True)
+    checkpoint = folder / f"{last.filename}.ckpt"
+    before = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else None
+    if before is not None and _has_stopped(before, stop):  # Lightning would train one more round
+        stage.on_load_checkpoint(before)
+    else:
+        trainer.fit(stage, ckpt_path=None if before is None else checkpoint, weights_only=True)
+    if not validated:
+        return Outcome(stage.plan.rounds, stage.plan.round)
+    state = torch.load(folder / f"{best.filename}.ckpt", weights_only=True)
     stage.load_state_dict(state["state_dict"])
     kept = int(state["epoch"]) + 1
-    score = best.best_model_score
-    return Outcome(kept, kept * stage.plan.round, {METRIC: float(score) if score is not None else math.nan})
+    return Outcome(kept, stage.plan.round, stage.rounds[kept - 1])
+
+
+def _has_stopped(checkpoint: dict[str, Any], stop: EarlyStopping) -> bool:
+    """Return whether early stopping had ended the stage when the checkpoint was written."""
+    state = checkpoint["callbacks"].get(stop.state_key, {})
+    return bool(state.get("wait_count", 0) >= stop.patience)

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.store import Features
-from serving.engine import Engine, Requests
+from serving.engine import Engine, Listed, Requests
 from training.evaluation.judged import NUMBER, Judged
 from training.evaluation.metrics import ranking_metrics
 
@@ -86,13 +86,16 @@ class Validation:
         """Return the contexts in blocks of ``size``."""
         return [slice(start, min(start + size, len(self))) for start in range(0, len(self), size)]
 
-    def answer(self, engine: Engine, block: slice, *, ranked: bool) -> NDArray[np.int64]:
-        """Return the best item rows (b, DEPTH) of a block, by the ranker or by the space alone."""
-        served = engine.rank if ranked else engine.retrieve
-        return served(self.requests.take(block), self.exclude_seen, DEPTH)[0]
+    def retrieved(self, engine: Engine, block: slice) -> NDArray[np.int64]:
+        """Return the best item rows (b, DEPTH) of a block by the space alone."""
+        return engine.retrieve(self.requests.take(block), self.exclude_seen, DEPTH)[0]
+
+    def listed(self, engine: Engine, block: slice) -> Listed:
+        """Return a block with its candidates; while the space stands still, they stay the same."""
+        return engine.list_candidates(self.requests.take(block), self.exclude_seen, DEPTH)
 
     def metrics(self, answers: NDArray[np.int64]) -> dict[str, float]:
-        """Return ``ndcg_at_20`` and ``recall_at_20`` of each task and their means over tasks, of ``answers`` (C, DEPTH)."""
+        """Return NDCG and recall at 20 of each task, and their means over tasks, of ``answers`` (C, DEPTH)."""
         hit = answers[self.context] == self.item[:, None]  # (K, DEPTH)
         rank = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1, 0)
         found = ranking_metrics(self.request, self.label, rank, (DEPTH,))

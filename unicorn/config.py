@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
+def _require(place: str, **least: tuple[float, float]) -> None:
+    """Refuse a value, given with the ``least`` that makes sense, that is below it."""
+    for name, (value, low) in least.items():
+        if not value >= low:
+            raise ValueError(f"{place}.{name} is {value}, it must be at least {low}.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SpaceConfig:
     """The shared space of requests and items."""
@@ -13,6 +20,10 @@ class SpaceConfig:
     """Components of the space (D)."""
     temperature: float = 0.07
     """Divides the cosine before the softmax when training starts; the scale is learned from there."""
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        _require("model.space", width=(self.width, 1), temperature=(self.temperature, 1e-3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +38,11 @@ class RankerConfig:
     """Rank of a crossing layer."""
     blocks: int = 2
     """Residual blocks; 0 leaves them out."""
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        layers = {"cross_layers": (self.cross_layers, 0), "blocks": (self.blocks, 0)}
+        _require("model.ranker", hidden=(self.hidden, 1), cross_rank=(self.cross_rank, 1), **layers)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 def table(rows: int, width: int, scale: float = 0.05) -> nn.Embedding:
-    """Return an embedding whose row 0 is zero and stays so."""
+    """Return an embedding whose row 0 is zero and stays so; with ``scale`` 0 every row starts at zero."""
     embedding = nn.Embedding(rows, width, padding_idx=0)
     nn.init.normal_(embedding.weight, std=scale)
     with torch.no_grad():
@@ -38,7 +38,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x`` (…, width)."""
-        return x + self.down(functional.gelu(self.up(self.norm(x))))
+        step: Tensor = self.down(functional.gelu(self.up(self.norm(x))))
+        return x + step
 
 
 class Cross(nn.Module):
@@ -52,7 +53,8 @@ class Cross(nn.Module):
 
     def forward(self, x0: Tensor, x: Tensor) -> Tensor:
         """Return (…, width)."""
-        return x0 * self.up(self.down(x)) + x
+        gate: Tensor = self.up(self.down(x))
+        return x0 * gate + x
 
 
 class AttentionPool(nn.Module):
@@ -68,6 +70,7 @@ class AttentionPool(nn.Module):
     def forward(self, query: Tensor, items: Tensor, mask: Tensor) -> Tensor:
         """Return (B, D): ``items`` (B, H, D) where ``mask`` (B, H), weighed for ``query`` (B, D); zeros where none."""
         logits = (items @ self.key(query).unsqueeze(-1)).squeeze(-1) / math.sqrt(items.shape[-1])  # (B, H)
-        logits = (logits + self.recency[: items.shape[1]]).masked_fill(~mask, -1e9)
-        weight = torch.softmax(logits, dim=1) * mask.any(dim=1, keepdim=True)  # (B, H)
+        some = mask.any(dim=1, keepdim=True)  # (B, 1)
+        logits = (logits + self.recency[: items.shape[1]]).masked_fill(~mask & some, -torch.inf)
+        weight = torch.softmax(logits, dim=1) * some  # (B, H)
         return (weight.unsqueeze(1) @ items).squeeze(1)  # (B, D)

@@ -91,6 +91,8 @@ class Ranker(nn.Module):
         self.blocks = nn.ModuleList(Residual(hidden, hidden) for _ in range(config.ranker.blocks))
         self.out = nn.Linear(2 * hidden, 1)
         self.linear = nn.Linear(sizes.tasks, sizes.pairs + 1, bias=False)  # by task: a weight for each feature
+        for layer in (self.out, self.linear):  # starts with all candidates equal, and finds the plain features first
+            nn.init.zeros_(layer.weight)
         self.register_buffer("mean", torch.zeros(sizes.pairs + 1))  # of the space score and the features, in training
         self.register_buffer("deviation", torch.ones(sizes.pairs + 1))
         self.mean: Tensor
@@ -124,8 +126,8 @@ class Ranker(nn.Module):
             crossed = layer(x0, crossed)
         for block in self.blocks:
             deep = block(deep)
-        logit = self.out(torch.cat([crossed, torch.relu(deep)], dim=-1)).squeeze(-1)  # (B, L)
-        weights = self.linear(task)  # (B, F + 1)
+        logit: Tensor = self.out(torch.cat([crossed, torch.relu(deep)], dim=-1)).squeeze(-1)  # (B, L)
+        weights: Tensor = self.linear(task)  # (B, F + 1)
         return logit + (numbers @ weights.unsqueeze(-1)).squeeze(-1)
 
 
@@ -166,4 +168,6 @@ class UniCoRn(nn.Module):
     def score(self, request: RequestSide, task: Tensor, items: ItemSide, candidates: Tensor, pairs: Tensor) -> Tensor:
         """Return logits (B, L) of ``candidates`` (B, L) item rows, with their features ``pairs`` (B, L, F)."""
         raw = self.features(request, items, candidates, pairs)
-        return self.ranker(request, self.one_hot(task), items.vector[candidates], items.hidden[candidates], raw)
+        vector, hidden = items.vector[candidates], items.hidden[candidates]  # (B, L, D), (B, L, hidden)
+        logits: Tensor = self.ranker(request, self.one_hot(task), vector, hidden, raw)
+        return logits

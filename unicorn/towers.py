@@ -19,7 +19,7 @@ class SharedTables(nn.Module):
         super().__init__()
         self.token = table(sizes.tokens, width)
         self.country = table(sizes.countries, width)
-        self.item = table(sizes.items, width)
+        self.item = table(sizes.items, width, scale=0.0)  # an id that training never met says nothing, and is no noise
 
 
 class Merge(nn.Module):
@@ -57,7 +57,8 @@ class ItemTower(nn.Module):
         """Return the id embeddings (M, D) behind the exposure gate: 0 for a new item, whole for a much-seen one."""
         open_ = torch.sigmoid(self.gate[0] + functional.softplus(self.gate[1]) * torch.log1p(items.exposure))
         known = (items.exposure > 0).to(open_.dtype)
-        return self.shared.item(items.row) * (open_ * known).unsqueeze(-1)
+        ids: Tensor = self.shared.item(items.row)  # (M, D)
+        return ids * (open_ * known).unsqueeze(-1)
 
     def forward(self, items: Items) -> Encoded:
         """Return the vectors of ``items``."""

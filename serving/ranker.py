@@ -1,0 +1,191 @@
+"""A fitted model at work: requests in, ranked items out; the same object in a notebook, a batch job and MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from features.columns import Col
+from features.errors import DataError
+from serving import exclusion
+from serving.engine import Engine
+from serving.engine import Requests as RequestBlock
+from serving.locate import locate
+from serving.requests import Requests, as_requests, check_top_k
+from serving.run import RunFacts, load_run
+
+ANSWER = {
+    Col.REQUEST: pl.String(),
+    Col.TASK: pl.String(),
+    Col.RANK: pl.UInt32(),
+    Col.ITEM: pl.String(),
+    Col.SCORE: pl.Float32(),
+}
+"""Columns of an answer."""
+
+
+class Ranker:
+    """Ranks the catalogue, or named candidates, for requests of any task.
+
+    >>> ranker = Ranker.load("run")  # doctest: +SKIP
+    >>> ranker.rank([{"task": "search", "query": "red chair", "user_id": "u1"}], top_k=3)  # doctest: +SKIP
+    """
+
+    def __init__(self, engine: Engine, facts: RunFacts) -> None:
+        """Serve ``engine``."""
+        self.engine, self.facts = engine, facts
+        self._ids = pl.concat([pl.Series([""]), engine.features.catalogue.frame.get_column(Col.ITEM)])
+
+    @classmethod
+    def load(cls, run: str | Path) -> Ranker:
+        """Return the ranker of a run folder, ``runs:/…`` or ``models:/name@alias``.
+
+        Raises:
+            DataError: there is no such run, or a file of it was changed.
+        """
+        return cls(*load_run(locate(run)))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that it knows."""
+        return self.engine.features.tasks
+
+    @property
+    def model_id(self) -> str:
+        """Names the fitted model."""
+        return self.facts.model_id
+
+    @property
+    def data_hash(self) -> str:
+        """Names the data it was fitted on."""
+        return self.facts.data_hash
+
+    @property
+    def items(self) -> pl.DataFrame:
+        """The catalogue: item_id, title, category, countries."""
+        return self.engine.features.catalogue.frame
+
+    @property
+    def exclude_seen(self) -> tuple[str, ...]:
+        """Tasks in which items that the user engaged with are no candidates, unless a call names others."""
+        named = self.engine.config.exclude_seen
+        return exclusion.default(self.tasks) if named is None else named
+
+    def knowing(self, events: pl.DataFrame) -> Ranker:
+        """Return the same model with the histories of ``events``, which may be newer than what it was fitted on."""
+        engine = replace(self.engine, features=self.engine.features.with_events(events))
+        return Ranker(engine, self.facts)
+
+    def rank(self, requests: Requests, top_k: int = 20, exclude_seen: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return the ``top_k`` best items of each request, in the order of the requests.
+
+        Args:
+            requests: a frame, lazy frame or list of dicts with ``task`` and any of ``request_id``, ``user_id``,
+                ``query``, ``country``, ``source_item_id``, ``candidates``.
+            top_k: items per request at most.
+            exclude_seen: tasks in which items that the user engaged with are left out; None = as the run says.
+
+        Returns:
+            ``request_id``, ``task``, ``rank`` (from 1), ``item_id`` and ``score`` (a logit, larger is better). A
+            request that names candidates gets exactly these; it is for the caller to filter them.
+
+        Raises:
+            DataError: a request is wrong.
+        """
+        check_top_k(top_k)
+        frame = as_requests(requests, self.tasks)
+        excluded = self.engine.excluded(
+            self.exclude_seen if exclude_seen is None else exclusion.check(exclude_seen, self.tasks)
+        )
+        named = frame.get_column(Col.CANDIDATES).is_not_null()
+        parts = [
+            self._frame(block, *self.engine.rank(self._read(block), excluded, top_k))
+            for block in self._blocks(frame.filter(~named))
+        ]
+        if named.any():
+            scored = self._score(frame.filter(named))
+            parts.append(self._best(scored, top_k))
+            order = frame.select(Col.REQUEST).with_row_index("place")
+            return (
+                pl.concat(parts)
+                .join(order, on=Col.REQUEST, how="left", validate="m:1", maintain_order="left")
+                .sort("place", Col.RANK)
+                .drop("place")
+            )
+        return pl.concat(parts) if parts else pl.DataFrame(schema=ANSWER)
+
+    def score(self, requests: Requests) -> pl.DataFrame:
+        """Return a score for every candidate that the requests name, in the given order.
+
+        Returns:
+            ``request_id``, ``task``, ``item_id``, ``score``.
+
+        Raises:
+            DataError: a request is wrong, names no candidates, or names an item that is not in the catalogue.
+        """
+        return self._score(as_requests(requests, self.tasks, need_candidates=True))
+
+    def _read(self, requests: pl.DataFrame) -> RequestBlock:
+        return RequestBlock(*self.engine.features.read_requests(requests))
+
+    def _blocks(self, requests: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        for start in range(0, requests.height, self.engine.block_size):
+            yield requests.slice(start, self.engine.block_size)
+
+    def _frame(self, requests: pl.DataFrame, items: NDArray[np.int64], scores: NDArray[np.float32]) -> pl.DataFrame:
+        row, place = np.nonzero(items)
+        found = items[row, place]
+        return pl.DataFrame(
+            {
+                Col.REQUEST: requests.get_column(Col.REQUEST).gather(row),
+                Col.TASK: requests.get_column(Col.TASK).gather(row),
+                Col.RANK: place + 1,
+                Col.ITEM: self._ids.gather(found),
+                Col.SCORE: scores[row, place],
+            },
+            schema=ANSWER,
+        )
+
+    def _score(self, requests: pl.DataFrame) -> pl.DataFrame:
+        parts = [self._score_block(block) for block in self._blocks(requests)]
+        schema = {name: kind for name, kind in ANSWER.items() if name != Col.RANK}
+        return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
+    def _score_block(self, requests: pl.DataFrame) -> pl.DataFrame:
+        length = requests.get_column(Col.CANDIDATES).list.len().cast(pl.Int64).to_numpy()
+        columns = requests.select(Col.REQUEST, Col.TASK, Col.CANDIDATES)
+        named = columns.explode(Col.CANDIDATES).drop_nulls(Col.CANDIDATES)
+        item = self.engine.features.catalogue.ids.rows(named.get_column(Col.CANDIDATES))
+        if (item == 0).any():
+            unknown = named.filter(pl.Series(item == 0))
+            raise DataError(
+                f"requests: {unknown.height:,} candidates are not in the catalogue of the run, "
+                f"e.g. {unknown[Col.CANDIDATES][0]!r} of request {unknown[Col.REQUEST][0]!r}. "
+                "Leave them out, or fit again."
+            )
+        row = np.repeat(np.arange(len(length)), length)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(length) - length, length)
+        candidates = np.zeros((len(length), int(length.max(initial=1))), dtype=np.int64)
+        candidates[row, place] = item
+        block = self.engine.prepare(self._read(requests), self.engine.excluded(()))
+        scores = self.engine.score(block, candidates).numpy()
+        return named.rename({Col.CANDIDATES: Col.ITEM}).with_columns(pl.Series(Col.SCORE, scores[row, place]))
+
+    def _best(self, scored: pl.DataFrame, top_k: int) -> pl.DataFrame:
+        """Return the best of each request in served order."""
+        rows = self.engine.features.catalogue.ids.rows(scored.get_column(Col.ITEM))
+        tie = pl.Series("tie", self.engine.ties.numpy()[rows])
+        order = scored.select(Col.REQUEST).unique(maintain_order=True).with_row_index("place")
+        ranked = (
+            scored.with_columns(tie)
+            .join(order, on=Col.REQUEST, how="left", validate="m:1", maintain_order="left")
+            .sort("place", Col.SCORE, "tie", descending=[False, True, False])
+            .with_columns((pl.int_range(pl.len()).over("place") + 1).alias(Col.RANK))
+            .filter(pl.col(Col.RANK) <= top_k)
+        )
+        return ranked.select(pl.col(name).cast(kind) for name, kind in ANSWER.items())

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from serving.engine import Engine, Requests
+from serving.ranker import Ranker
+from serving.requests import as_requests
+from tests.training.worlds import REQUESTS
+from unicorn.model import UniCoRn
+
+
+@pytest.fixture(scope="module")
+def engine(ranker: Ranker) -> Engine:
+    return ranker.engine
+
+
+@pytest.fixture(scope="module")
+def requests(ranker: Ranker) -> Requests:
+    return read(ranker, REQUESTS)
+
+
+def read(ranker, rows):
+    return Requests(*ranker.engine.features.read_requests(as_requests(rows, ranker.tasks)))
+
+
+def whole(engine: Engine) -> Engine:
+    """Return the engine as it ranks a catalogue that is small enough to be ranked whole."""
+    serving = replace(engine.config, candidates=replace(engine.config.candidates, everything=1000))
+    return replace(engine, config=serving)
+
+
+def none_excluded(engine):
+    return engine.excluded(())
+
+
+def test_a_small_catalogue_is_ranked_whole(engine, requests):
+    block = engine.prepare(requests, none_excluded(engine))
+    candidates = whole(engine).candidates(block, 1)
+    assert [set(row[row > 0]) for row in candidates] == [set(np.flatnonzero(~row)) for row in block.blocked]
+
+
+def test_a_large_catalogue_is_searched(engine, requests):
+    block = engine.prepare(requests, none_excluded(engine))
+    candidates = engine.candidates(block, 1)
+    assert candidates.shape[1] < engine.features.catalogue.rows - 1
+    assert not np.take_along_axis(block.blocked, candidates, axis=1)[candidates > 0].any()
+    for row in candidates:
+        assert len(set(row[row > 0])) == (row > 0).sum()
+
+
+def test_what_is_nearest_in_the_space_is_always_a_candidate(engine, requests):
+    block = engine.prepare(requests, none_excluded(engine))
+    near = engine.index.search(block.request.searched, block.blocked, 4)
+    candidates = engine.candidates(block, 1)
+    for found, listed in zip(near, candidates, strict=True):
+        assert set(found) <= set(listed)
+
+
+def test_as_many_candidates_are_searched_as_are_asked_for(engine, requests):
+    items = engine.features.catalogue.rows - 1
+    block = engine.prepare(requests, none_excluded(engine))
+    assert engine.candidates(block, items).shape[1] == items
+
+
+def test_an_item_has_the_same_score_among_few_candidates_and_among_all(engine, requests):
+    all_items, all_scores = whole(engine).rank(requests, none_excluded(engine), 100)
+    items, scores = engine.rank(requests, none_excluded(engine), 5)
+    for row in range(len(items)):
+        of = dict(zip(all_items[row], all_scores[row], strict=True))
+        assert scores[row] == pytest.approx([of[item] for item in items[row]], rel=1e-5, abs=1e-5)
+
+
+def test_padding_scores_minus_infinity(engine, requests):
+    block = engine.prepare(requests, none_excluded(engine))
+    candidates = np.zeros((len(REQUESTS), 3), dtype=np.int64)
+    candidates[:, 1] = 1
+    scores = engine.score(block, candidates)
+    assert torch.isneginf(scores[:, [0, 2]]).all()
+    assert torch.isfinite(scores[:, 1]).all()
+
+
+def test_padding_among_the_candidates_changes_no_score(engine, requests):
+    block = engine.prepare(requests, none_excluded(engine))
+    candidates = np.tile(np.arange(1, 9), (len(REQUESTS), 1))
+    padded = np.concatenate([np.zeros((len(REQUESTS), 5), dtype=np.int64), candidates], axis=1)
+    torch.testing.assert_close(
+        engine.score(block, padded)[:, 5:], engine.score(block, candidates), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_the_order_of_candidates_orders_the_scores(engine, requests):
+    block = engine.prepare(requests, none_excluded(engine))
+    candidates = np.tile(np.arange(1, 9), (len(REQUESTS), 1))
+    order = np.array([3, 0, 7, 1, 2, 6, 5, 4])
+    scores = engine.score(block, candidates)
+    torch.testing.assert_close(engine.score(block, candidates[:, order]), scores[:, order], rtol=1e-5, atol=1e-5)
+
+
+def test_retrieval_is_exact(engine, requests):
+    items, scores = engine.retrieve(requests, none_excluded(engine), 6)
+    block = engine.prepare(requests, none_excluded(engine))
+    exact = block.request.searched @ engine.side.indexed.T
+    exact[torch.from_numpy(block.blocked)] = -torch.inf
+    value, item = exact.topk(6, dim=1)
+    assert (np.sort(items, axis=1) == np.sort(item.numpy(), axis=1)).mean() > 0.99  # ties aside
+    np.testing.assert_allclose(scores, value, rtol=1e-5, atol=1e-5)
+
+
+def test_the_space_scores_similarity_and_quality_in_one_product(engine, requests):
+    model = copy.deepcopy(engine.model)
+    space = model.space
+    space.quality_weight.normal_(generator=torch.Generator().manual_seed(0))
+    weighted = Engine.build(engine.features, model, engine.config)
+    block = weighted.prepare(requests, none_excluded(engine))
+    quality = torch.from_numpy(engine.features.statistics.quality.values)
+    expected = space.scale.item() * block.request.vector @ weighted.side.vector.T
+    expected = expected + space.quality_weight[block.contexts.task] @ quality.T
+    torch.testing.assert_close(block.request.searched @ weighted.side.indexed.T, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_requests_of_a_block_do_not_touch_each_other(engine, requests, size):
+    excluded = engine.excluded(("recommendation", "similar"))
+    items, scores = engine.rank(requests, excluded, 10)
+    for start in range(0, len(REQUESTS), size):
+        part = slice(start, start + size)
+        alone_items, alone_scores = engine.rank(requests.take(part), excluded, 10)
+        np.testing.assert_allclose(alone_scores, scores[part], rtol=1e-5, atol=1e-5)
+        assert (alone_items == items[part]).all()
+
+
+def test_a_request_is_the_same_however_its_query_table_was_built(engine, ranker, requests):
+    together, _ = engine.contexts(requests)
+    for place, request in enumerate(REQUESTS):
+        alone, _ = engine.contexts(read(ranker, [request]))
+        for name in alone._fields:
+            assert torch.equal(getattr(alone, name)[0], getattr(together, name)[place]), (request["request_id"], name)
+
+
+def test_blocks_bound_memory(engine):
+    assert engine.block_size == 1024
+    small = replace(engine, config=replace(engine.config, block_mb=0))
+    assert small.block_size == 1
+
+
+def test_small_blocks_give_the_same_answers(ranker, engine):
+    small = Ranker(replace(engine, config=replace(engine.config, block_mb=0)), ranker.facts)
+    one, other = small.rank(list(REQUESTS), 10), ranker.rank(list(REQUESTS), 10)
+    assert one.drop("score").equals(other.drop("score"))
+    np.testing.assert_allclose(one["score"], other["score"], rtol=1e-5, atol=1e-5)
+
+
+def test_equal_scores_are_served_in_the_order_of_their_hashes(ranker, monkeypatch):
+    monkeypatch.setattr(UniCoRn, "score", lambda *arguments: torch.zeros(arguments[4].shape))
+    ids = ranker.items["item_id"].to_list()
+    by_hash = [item for _, item in sorted(zip(ranker.engine.ties[1:].tolist(), ids, strict=True))]
+    answer = ranker.rank([{"task": "search"}], len(ids))
+    assert answer["item_id"].to_list() == by_hash
+    named = ranker.rank([{"task": "search", "candidates": ids}], len(ids))
+    assert named["item_id"].to_list() == by_hash
+    assert not pl.Series(by_hash).is_sorted()

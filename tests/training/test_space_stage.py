@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from features.store import fit_features
+from serving.assemble import model_sizes
+from serving.config import ServingConfig
+from tests.features.feature_world import TASKS, events, items
+from tests.training.worlds import config
+from training.config import DropoutConfig, SpaceStageConfig
+from training.schedule import Schedule
+from training.space_stage import SpaceData, SpaceStage, task_weights
+from unicorn.model import UniCoRn
+
+NO_DROPOUT = DropoutConfig(**dict.fromkeys(DropoutConfig.__dataclass_fields__, 0.0))
+PLAN = Schedule(batch=6, round=1, rounds=1, fixed=True)
+
+
+@pytest.fixture(scope="module")
+def fitted(tiny_encoder):
+    """Six items and ten rows: the last is not engaged, pages p and q have two rows, i1 and i2 are engaged with often."""
+    table = events(
+        user_id=["a", "b", "c", "a", "b", "c", "a", "b", "c", "a"],
+        item_id=["i1", "i1", "i2", "i3", "i2", "i4", "i1", "i5", "i2", "i6"],
+        task=["search"] * 4 + ["recommendation"] * 6,
+        query=["red", "blue", "red", None] + [None] * 6,
+        label=[1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0],
+        order=list(range(10)),
+        request_id=["p", "p", None, "q", "q", None, None, None, None, "s"],
+    )
+    catalogue = items("i1", "i2", "i3", "i4", "i5", "i6", title=["red chair", "lamp", "chair", None, "blue lamp", "x"])
+    return fit_features(catalogue, None, table, TASKS, config(tiny_encoder).features, 0)
+
+
+def stage(fitted, dropout=NO_DROPOUT, **changes):
+    features, past = fitted
+    settings = SpaceStageConfig(**({"negatives": 4, "task_balance": 0.0} | changes))
+    data = SpaceData.build(features, past, np.ones(10, dtype=bool), settings, dropout, seed=0)
+    torch.manual_seed(0)
+    small = config("unused").model
+    made = SpaceStage(UniCoRn(model_sizes(features), small), data, features, ServingConfig(), PLAN, None)
+    torch.nn.init.normal_(made.model.space.items.shared.item.weight)  # ids start at zero; here they must differ
+    made.on_train_epoch_start()
+    return made
+
+
+def naive_loss(stage, batch):
+    """Sampled softmax, one row and one column at a time, as the formula says it."""
+    features, space = stage.data.features, stage.model.space
+    with torch.no_grad():
+        vector = space.items(stage.items).vector
+        source = vector[batch.contexts.source] * (batch.contexts.source != 0).unsqueeze(-1)
+        context = space.contexts(batch.contexts, source, vector).vector
+    targets = [int(item) for item in batch.target]
+    columns = targets + [int(item) for item in batch.negative]
+    engaged = [int(features.catalogue.ids.rows(pl.Series([i]))[0]) for i in ENGAGED]
+    total = 0.0
+    for row, target in enumerate(targets):
+        terms = {}
+        for column, item in enumerate(columns):
+            if column != row and item == target:
+                continue  # another copy of the target
+            same_page = column < len(targets) and batch.request[column] == batch.request[row]
+            if column != row and same_page:
+                continue  # another target of the request
+            expected = len(targets) * engaged.count(item) / len(engaged) + len(batch.negative) / 6
+            score = space.scale.item() * float(context[row] @ vector[item])
+            terms[column] = score - math.log(expected)
+        total += float(batch.weight[row]) * (math.log(sum(map(math.exp, terms.values()))) - terms[row])
+    return total / len(targets)
+
+
+ENGAGED = ["i1", "i1", "i2", "i3", "i2", "i4", "i1", "i5", "i2"]
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_the_loss_is_the_corrected_softmax(fitted, step):
+    made = stage(fitted)
+    batch = made.make(step)
+    assert made.loss(batch).item() == pytest.approx(naive_loss(made, batch), rel=1e-4)
+
+
+def test_batches_hold_what_the_loss_has_to_leave_out(fitted):
+    """Else the test above would test nothing."""
+    made = stage(fitted)
+    batches = [made.make(step) for step in range(4)]
+    assert any(len(set(batch.target.tolist())) < 6 for batch in batches)
+    assert any(len(set(batch.request.tolist())) < 6 for batch in batches)
+    assert any(set(batch.target.tolist()) & set(batch.negative.tolist()) for batch in batches)
+
+
+def test_only_engaged_rows_are_targets(fitted):
+    made = stage(fitted)
+    assert made.data.chosen.tolist() == list(range(9))
+    assert made.data.weight.mean() == pytest.approx(1)
+    assert made.data.weight[1] == pytest.approx(2 * made.data.weight[0])  # its label is 2
+
+
+def test_rows_that_are_not_kept_are_no_targets(fitted):
+    features, past = fitted
+    kept = np.array([True] * 5 + [False] * 5)
+    data = SpaceData.build(features, past, kept, SpaceStageConfig(), NO_DROPOUT, 0)
+    assert data.chosen.tolist() == [0, 1, 2, 3, 4]
+    assert data.frequency()[1:].tolist() == pytest.approx([2 / 5, 2 / 5, 1 / 5, 0, 0, 0])
+
+
+def test_there_are_no_more_negatives_than_items(fitted):
+    assert len(stage(fitted, negatives=1000).make(0).negative) == 6
+    negatives = torch.cat([stage(fitted).make(step).negative for step in range(50)])
+    assert set(negatives.tolist()) == {1, 2, 3, 4, 5, 6}  # uniform over the catalogue, without padding
+
+
+def test_a_batch_is_a_function_of_its_step(fitted):
+    dropout = DropoutConfig()
+    one, other = stage(fitted, dropout).make(3), stage(fitted, dropout).make(3)
+    for left, right in zip([*one.contexts, *one[1:]], [*other.contexts, *other[1:]], strict=True):
+        assert torch.equal(left, right)
+    assert not torch.equal(one.negative, stage(fitted, dropout).make(4).negative)
+
+
+def test_a_row_does_not_know_what_comes_after_it(fitted):
+    """Rows 0 to 9 by order: user a engages with i1, i3, i1; rows of the pages p and q do not see each other."""
+    made = stage(fitted)
+    history = {}
+    for step in range(3):
+        batch = made.make(step)
+        place = made.make.epochs.rows(step)
+        history |= {
+            int(row): [item for item in past.tolist() if item]
+            for row, past in zip(place, batch.contexts.history, strict=True)
+        }
+    expected = {0: [], 1: [], 2: [], 3: [1], 4: [1], 5: [2], 6: [3, 1], 7: [2, 1], 8: [4, 2]}
+    assert history == {row: expected[row] for row in history}
+    assert len(history) == 9
+
+
+def test_hidden_users_are_anonymous_and_new_users_keep_their_history(fitted):
+    anonymous = stage(fitted, DropoutConfig(user=1.0, user_id=0.0)).make(0)
+    assert (anonymous.contexts.user == 0).all()
+    assert (anonymous.contexts.history == 0).all()
+    new = stage(fitted, DropoutConfig(user=0.0, history=0.0, user_id=1.0)).make(0)
+    assert (new.contexts.user == 1).all()
+    assert (new.contexts.history != 0).any()
+
+
+def test_hidden_ids_leave_an_item_its_content(fitted):
+    made = stage(fitted, DropoutConfig(item_id=1.0))
+    batch = made.make(0)
+    assert batch.hidden_id.all()
+    made.loss(batch).backward()
+    gradient = made.model.space.items.shared.item.weight.grad
+    read = batch.contexts.history.unique()
+    assert not gradient[[row for row in range(1, 7) if row not in read.tolist()]].any()
+
+
+def test_tasks_are_balanced_by_a_power_of_their_rows():
+    task = np.array([0, 0, 0, 0, 2])
+    assert task_weights(task, 0.0).tolist() == [1, 1, 1, 1, 1]
+    assert task_weights(task, 1.0).tolist() == [1, 1, 1, 1, 4]
+    assert task_weights(task, 0.5).tolist() == [1, 1, 1, 1, 2]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unicorn.model_world import numbers
+from unicorn.layers import AttentionPool, Cross, Residual, bag_mean, table
+
+
+def test_the_first_row_of_a_table_is_zero_and_stays_so() -> None:
+    embedding = table(4, 3)
+    assert not embedding.weight[0].any() and embedding.weight[1:].all()
+    optimiser = torch.optim.Adam(embedding.parameters(), lr=0.1)
+    embedding(torch.tensor([0, 1])).sum().backward()
+    optimiser.step()
+    assert not embedding.weight[0].any()
+
+
+def test_the_mean_of_a_bag_is_over_what_is_no_padding() -> None:
+    embedding = table(4, 3)
+    found = bag_mean(embedding, torch.tensor([[1, 2, 0], [3, 0, 0], [0, 0, 0], [2, 2, 1]]))
+    one, two, three = embedding.weight[1:]
+    expected = torch.stack([(one + two) / 2, three, torch.zeros(3), (2 * two + one) / 3])
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_residual_block_starts_as_the_identity() -> None:
+    x = numbers(2, 5, 4)
+    torch.testing.assert_close(Residual(4, 8)(x), x)
+
+
+def test_crossing_by_hand() -> None:
+    cross = Cross(2, 1)
+    with torch.no_grad():
+        cross.down.weight.copy_(torch.tensor([[1.0, 2.0]]))
+        cross.up.weight.copy_(torch.tensor([[3.0], [-1.0]]))
+        cross.up.bias.copy_(torch.tensor([0.5, 0.25]))
+    found = cross(torch.tensor([10.0, 20.0]), torch.tensor([1.0, 1.0]))
+    # down: 1·1 + 2·1 = 3; up: 3·3 + 0.5 = 9.5 and -1·3 + 0.25 = -2.75
+    torch.testing.assert_close(found, torch.tensor([10 * 9.5 + 1, 20 * -2.75 + 1]))
+
+
+def make_pool(length: int = 3) -> AttentionPool:
+    torch.manual_seed(0)
+    pool = AttentionPool(4, length)
+    torch.nn.init.normal_(pool.key.weight)
+    torch.nn.init.normal_(pool.recency)
+    return pool
+
+
+@torch.no_grad()
+def test_attention_by_hand() -> None:
+    pool, query, items = make_pool(), numbers(1, 4, seed=1), numbers(1, 3, 4, seed=2)
+    logits = [float(items[0, h] @ (pool.key.weight @ query[0])) / math.sqrt(4) + float(pool.recency[h]) for h in (0, 1)]
+    weights = [math.exp(logit) / sum(math.exp(other) for other in logits) for logit in logits]
+    found = pool(query, items, torch.tensor([[True, True, False]]))
+    torch.testing.assert_close(found[0], weights[0] * items[0, 0] + weights[1] * items[0, 1])
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=4), st.floats(-1e6, 1e6))
+def test_padding_with_huge_vectors_changes_nothing(masks: list[list[bool]], huge: float) -> None:
+    pool, mask = make_pool(), torch.tensor(masks)
+    query, items = numbers(len(masks), 4, seed=1), numbers(len(masks), 3, 4, seed=2)
+    padded = torch.where(mask.unsqueeze(-1), items, torch.tensor(huge))
+    torch.testing.assert_close(pool(query, padded, mask), pool(query, items, mask))
+
+
+def test_an_empty_history_is_zero_and_its_gradients_are_numbers() -> None:
+    pool = make_pool()
+    query = numbers(2, 4, seed=1).requires_grad_()
+    found = pool(query, numbers(2, 3, 4, seed=2), torch.tensor([[False] * 3, [True, False, False]]))
+    assert not found[0].any() and found[1].all()
+    found.sum().backward()
+    assert query.grad is not None and torch.isfinite(query.grad).all()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in pool.parameters())
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_shorter_history_is_one_with_padding(length: int) -> None:
+    pool, query, items = make_pool(), numbers(2, 4, seed=1), numbers(2, 3, 4, seed=2)
+    mask = torch.arange(3).expand(2, 3) < length
+    torch.testing.assert_close(pool(query, items[:, :length], mask[:, :length]), pool(query, items, mask))

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.unicorn.model_world import SIZES, blank, make_contexts, make_items, make_model, numbers, rows
+from unicorn.batch import Contexts
+from unicorn.config import ModelConfig, RankerConfig, SpaceConfig
+from unicorn.model import ItemSide, RequestSide, UniCoRn
+
+B, L = 5, 6
+
+
+def both_sides(model: UniCoRn, contexts: Contexts) -> tuple[RequestSide, ItemSide]:
+    side = model.encode_items(make_items(model.sizes))
+    return model.encode_requests(contexts, side.vector), side
+
+
+def candidates() -> tuple[Tensor, Tensor]:
+    return rows(SIZES.items, B, L, seed=30, low=1), numbers(B, L, SIZES.pairs, seed=31)
+
+
+def score(model: UniCoRn, contexts: Contexts, items: Tensor, pairs: Tensor) -> Tensor:
+    request, side = both_sides(model, contexts)
+    return model.score(request, contexts.task, side, items, pairs)
+
+
+def test_shapes() -> None:
+    model, contexts = make_model(), make_contexts()
+    request, side = both_sides(model, contexts)
+    assert [tuple(part.shape) for part in side] == [(9, 8), (9, 10), (9, 10)]
+    assert [tuple(part.shape) for part in request] == [(B, 8), (B, 10), (B, 7, 8), (B, 10)]
+    assert score(model, contexts, *candidates()).shape == (B, L)
+
+
+def test_the_index_holds_the_score_of_the_space() -> None:
+    """score = s·<c, v> + <w, q>, as one inner product."""
+    model, contexts = make_model(), make_contexts()
+    request, side = both_sides(model, contexts)
+    cosine = request.vector @ side.vector.T
+    quality = model.space.quality_weight[contexts.task] @ make_items().quality.T
+    expected = model.space.scale * cosine + quality
+    torch.testing.assert_close(request.searched @ side.indexed.T, expected)
+
+
+def test_the_scale_starts_as_the_inverse_temperature() -> None:
+    model = UniCoRn(SIZES, ModelConfig(space=SpaceConfig(width=4, temperature=0.1)))
+    torch.testing.assert_close(model.space.scale, torch.tensor(1 / 0.1))
+    assert not model.space.quality_weight.any()
+
+
+def test_the_first_map_in_three_parts_is_the_map_of_them_side_by_side() -> None:
+    model, contexts = make_model(), make_contexts()
+    items, (at, pairs) = make_items(), candidates()
+    request, side = both_sides(model, contexts)
+    raw = model.features(request, side, at, pairs)
+    found, _ = model.ranker.first(request, side.vector[at], side.hidden[at], raw)
+
+    item_parts = model.space.items(items).parts.flatten(1)
+    of_item = torch.cat([item_parts, items.quality, items.quality_missing], dim=1)[at]  # (B, L, …)
+    of_request = torch.cat(
+        [request.parts.flatten(1), contexts.flags, contexts.facts, torch.eye(SIZES.tasks)[contexts.task]], dim=1
+    )
+    vector = side.vector[at]
+    products = vector * request.vector.unsqueeze(1)
+    by_part = torch.einsum("bld,bpd->blp", vector, request.parts)
+    numbers = (raw - model.ranker.mean) / model.ranker.deviation
+    whole = torch.cat([of_request.unsqueeze(1).expand(B, L, -1), of_item, products, by_part, numbers], dim=2)
+    weight = torch.cat([model.ranker.request.weight, model.ranker.item.weight, model.ranker.mixed.weight], dim=1)
+    torch.testing.assert_close(found, whole @ weight.T + model.ranker.request.bias)
+
+
+def test_the_first_number_of_a_pair_is_its_score_in_the_space() -> None:
+    model, contexts = make_model(), make_contexts()
+    at, pairs = candidates()
+    request, side = both_sides(model, contexts)
+    raw = model.features(request, side, at, pairs)
+    torch.testing.assert_close(raw[..., 0], (request.searched @ side.indexed.T).gather(1, at))
+    torch.testing.assert_close(raw[..., 1:], pairs)
+
+
+def test_reordering_candidates_reorders_scores() -> None:
+    model, contexts, (at, pairs) = make_model(), make_contexts(), candidates()
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    torch.testing.assert_close(
+        score(model, contexts, at[:, order], pairs[:, order]), score(model, contexts, at, pairs)[:, order]
+    )
+
+
+def test_other_candidates_and_other_requests_change_no_score() -> None:
+    model, contexts, (at, pairs) = make_model(), make_contexts(), candidates()
+    every = score(model, contexts, at, pairs)
+    for row in range(B):
+        alone = Contexts(*(column[row : row + 1] for column in contexts))
+        found = score(model, alone, at[row : row + 1, :2], pairs[row : row + 1, :2])
+        torch.testing.assert_close(found[0], every[row, :2])
+
+
+def test_padding_with_huge_features_changes_no_score() -> None:
+    model, contexts, (at, pairs) = make_model(), make_contexts(), candidates()
+    padded = torch.cat([at, torch.zeros(B, 2, dtype=torch.long)], dim=1)
+    huge = torch.cat([pairs, torch.full((B, 2, SIZES.pairs), 1e9)], dim=1)
+    torch.testing.assert_close(score(model, contexts, padded, huge)[:, :L], score(model, contexts, at, pairs))
+
+
+def test_without_a_source_its_vector_is_not_read() -> None:
+    model, contexts = make_model(), blank(2)
+    side = model.encode_items(make_items())
+    before = model.encode_requests(contexts, side.vector)
+    vectors = side.vector.clone()
+    vectors[0] = 1e6
+    for one, two in zip(model.encode_requests(contexts, vectors), before, strict=True):
+        torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize("vectors", [2, 0])
+def test_every_parameter_learns(vectors: int) -> None:
+    sizes = replace(SIZES, vectors=vectors)
+    model = make_model(sizes).train()
+    contexts, (at, pairs) = make_contexts(12, sizes), candidates()
+    missing = [torch.zeros_like(column[:4]) for column in contexts]  # some requests lack everything
+    contexts = Contexts(*(torch.cat([empty, column[4:]]) for empty, column in zip(missing, contexts, strict=True)))
+    at, pairs = at.repeat(3, 1)[:12], pairs.repeat(3, 1, 1)[:12]
+    score(model, contexts, at, pairs).square().sum().backward()
+    still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_a_feature_that_never_varied_in_training_is_not_read() -> None:
+    model, contexts, (at, pairs) = make_model(), make_contexts(), candidates()
+    model.ranker.deviation[2] = torch.inf
+    before = score(model, contexts, at, pairs)
+    pairs[..., 1] = 1e6  # number 2, after the space score
+    torch.testing.assert_close(score(model, contexts, at, pairs), before)
+
+
+def test_the_ranker_without_crossing_and_blocks_still_ranks() -> None:
+    model = make_model(cross_layers=0, blocks=0)
+    assert score(model, make_contexts(), *candidates()).shape == (B, L)
+
+
+def test_tasks_weigh_features_apart() -> None:
+    model, (at, pairs) = make_model(), candidates()
+    with torch.no_grad():
+        model.ranker.linear.weight.zero_()
+        model.ranker.linear.weight[3, 1] = 2.0  # the feature before the last, in task 1
+    contexts = make_contexts()
+    before = score(model, contexts, at, pairs)
+    model.ranker.linear.weight.data.zero_()
+    without = score(model, contexts, at, pairs)
+    numbers = (pairs[..., 2] - model.ranker.mean[3]) / model.ranker.deviation[3]
+    torch.testing.assert_close(
+        before - without, 2.0 * numbers * (contexts.task == 1).unsqueeze(1), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_weights_are_the_same_for_the_same_seed() -> None:
+    def weights(seed: int) -> dict[str, Tensor]:
+        torch.manual_seed(seed)
+        return UniCoRn(SIZES, ModelConfig()).state_dict()
+
+    one, two, other = weights(1), weights(1), weights(2)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SpaceConfig(width=0), "model.space.width is 0, it must be at least 1."),
+        (lambda: SpaceConfig(temperature=0.0), "model.space.temperature is 0.0, it must be at least 0.001."),
+        (lambda: RankerConfig(blocks=-1), "model.ranker.blocks is -1, it must be at least 0."),
+    ],
+)
+def test_a_size_that_makes_no_sense_is_refused(make: object, message: str) -> None:
+    with pytest.raises(ValueError) as error:
+        make()  # type: ignore[operator]
+    assert str(error.value) == message

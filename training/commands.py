@@ -1,0 +1,73 @@
+"""The commands of training: ``fit`` and ``evaluate``. At module level typer alone, so that help is fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[Path, typer.Argument(metavar="DATA", help="A data folder.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")]
+
+
+def fit(
+    context: typer.Context,
+    data: Data,
+    out: Annotated[Path, typer.Option(help="The run folder to write.")],
+    config: Annotated[list[Path] | None, typer.Option(help="YAML files of settings; later ones win.")] = None,
+    refit: Annotated[
+        bool | None,
+        typer.Option("--refit/--no-refit", help="Whether to fit again on train and valid; the default is yes."),
+    ] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(metavar="TASK,…", help="Train on the rows of these tasks alone; the others stay known."),
+    ] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print every setting, and stop.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier fit left in --out.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train one model for all tasks; any setting can follow as --section.key=value."""
+    import sys
+
+    from training.settings import read_config, show_config
+
+    settings = read_config(config or [], context.args)
+    from training.fit import fit as train
+    from training.fit import with_options
+
+    settings = with_options(settings, tasks, refit)
+    if print_config:
+        typer.echo(show_config(settings), nl=False)
+        return
+    run = train(data, out, settings, overwrite=overwrite, quiet=quiet, progress=not quiet and sys.stderr.isatty())
+    typer.echo(str(run))
+
+
+fit.context_settings = {"allow_extra_args": True, "ignore_unknown_options": True}  # type: ignore[attr-defined]
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, runs:/ID or models:/NAME@ALIAS.")],
+    data: Annotated[Path, typer.Option(help="The data folder that is judged.")],
+    split: Annotated[str, typer.Option(help="valid or test.")] = "test",
+    k: Annotated[str, typer.Option(metavar="K,…", help="Cut-offs.")] = "1,5,10,20,100",
+    baselines: Annotated[
+        str, typer.Option(metavar="NAME,…|none", help="Baselines that are judged beside the run.")
+    ] = "popularity",
+    exclude_seen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="all|none|TASK,…",
+            help="Tasks for which items that the user has engaged with are left out; by default all but search.",
+        ),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the evaluation as JSON.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Judge a run per task, with intervals, beside baselines."""
+    from training.evaluate import evaluate as judge_run
+
+    judge_run(run, data, split, k, baselines, exclude_seen, json, seed, quiet=quiet)

@@ -1,0 +1,87 @@
+"""MLflow: configuration, data set, curves, metrics per task, and the model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from lightning.pytorch.loggers import MLFlowLogger
+
+from serving.locate import use_tracking_store
+from training.config import FitConfig, TrackingConfig
+
+_PROFILED_ROWS = 10_000
+"""Rows of the events that MLflow's description of the data set is made from."""
+
+
+class Tracking:
+    """One MLflow run that follows one fit, also when the fit is interrupted and resumed."""
+
+    def __init__(self, config: TrackingConfig, name: str, run_id: str | None) -> None:
+        """Open a run called ``name``, or go on with ``run_id``."""
+        if config.uri is not None:
+            import mlflow
+
+            mlflow.set_tracking_uri(config.uri)
+        self.uri = use_tracking_store()
+        self.log_models = config.log_model
+        run_id = _known(self.uri, run_id)
+        self.logger = MLFlowLogger(config.experiment, run_name=name, tracking_uri=self.uri, run_id=run_id)
+        self.run_id = str(self.logger.run_id)
+        self.refit_logger = MLFlowLogger(config.experiment, tracking_uri=self.uri, run_id=self.run_id, prefix="refit")
+        logging.getLogger(__name__).info("tracked as MLflow run %s in %s", self.run_id, self.uri)
+
+    def describe(self, config: FitConfig, data: Path, data_hash: str, events: pl.DataFrame) -> None:
+        """Log the configuration and the data set."""
+        import mlflow
+        from mlflow.data.polars_dataset import from_polars
+
+        self.logger.log_hyperparams(flat(asdict(config)))
+        dataset = from_polars(events.head(_PROFILED_ROWS), source=str(data), name=data.name, digest=data_hash[:32])
+        client = self.logger.experiment
+        entity = mlflow.entities.DatasetInput(
+            mlflow.entities.Dataset(**dataset.to_dict()), [mlflow.entities.InputTag("mlflow.data.context", "training")]
+        )
+        client.log_inputs(self.run_id, [entity])
+
+    def finish(self, metrics: Mapping[str, float], run_folder: Path) -> None:
+        """Log the metrics and the model, and close the run."""
+        import mlflow
+
+        from serving.pyfunc import log_model
+
+        self.logger.log_metrics({name.replace("@", "_at_"): value for name, value in metrics.items()})
+        if self.log_models:
+            with mlflow.start_run(run_id=self.run_id, nested=True):  # also inside a run of the caller's
+                log_model(run_folder)
+        self.logger.finalize("success")
+
+    def fail(self) -> None:
+        """Mark the run as failed; a resumed fit goes on with it."""
+        self.logger.finalize("failed")
+
+
+def _known(uri: str, run_id: str | None) -> str | None:
+    """Return ``run_id`` if the store has it; a fit that is resumed elsewhere gets a run of its own there."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return None if run_id is None else str(MlflowClient(uri).get_run(run_id).info.run_id)
+    except MlflowException:
+        return None
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings with dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
