@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from numpy.typing import NDArray
@@ -162,12 +162,14 @@ def _trained(
     last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     best = ModelCheckpoint(folder, filename="best", monitor=metric, mode="max", enable_version_counter=False)
     stop = EarlyStopping(metric, mode="max", patience=stage.config.patience)
+    bar = (RichProgressBar(console_kwargs={"stderr": True}),) if progress else ()
+    monitors = (best, stop) if validated else ()
     trainer = Trainer(
         accelerator="cpu",
         devices=1,
         max_epochs=stage.plan.rounds,
         logger=logger or False,
-        callbacks=[last, *((best, stop) if validated else ()), *callbacks],
+        callbacks=[*monitors, *bar, *callbacks, last],  # in this order: the last checkpoint holds the state of best
         enable_progress_bar=progress,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +31,7 @@ class Tracking:
         self.uri = use_tracking_store()
         self.log_models = config.log_model
         run_id = _known(self.uri, run_id)
+        _make_experiment(self.uri, config.experiment)
         self.logger = MLFlowLogger(config.experiment, run_name=name, tracking_uri=self.uri, run_id=run_id)
         self.run_id = str(self.logger.run_id)
         self.refit_logger = MLFlowLogger(config.experiment, tracking_uri=self.uri, run_id=self.run_id, prefix="refit")
@@ -41,7 +43,10 @@ class Tracking:
         from mlflow.data.polars_dataset import from_polars
 
         self.logger.log_hyperparams(flat(asdict(config)))
-        dataset = from_polars(events.head(_PROFILED_ROWS), source=str(data), name=data.name, digest=data_hash[:32])
+        sample, source = events.head(_PROFILED_ROWS), str(data.resolve())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a path that MLflow can read in two ways, which are the same
+            dataset = from_polars(sample, source=source, name=data.resolve().name, digest=data_hash[:32])
         client = self.logger.experiment
         entity = mlflow.entities.DatasetInput(
             mlflow.entities.Dataset(**dataset.to_dict()), [mlflow.entities.InputTag("mlflow.data.context", "training")]
@@ -49,12 +54,12 @@ class Tracking:
         client.log_inputs(self.run_id, [entity])
 
     def finish(self, metrics: Mapping[str, float], run_folder: Path) -> None:
-        """Log the metrics and the model, and close the run."""
+        """Log the metrics of the weights that were kept and the model, and close the run."""
         import mlflow
 
         from serving.pyfunc import log_model
 
-        self.logger.log_metrics({name.replace("@", "_at_"): value for name, value in metrics.items()})
+        self.logger.log_metrics({f"best/{name}": value for name, value in metrics.items()})  # beside the curves
         if self.log_models:
             with mlflow.start_run(run_id=self.run_id, nested=True):  # also inside a run of the caller's
                 log_model(run_folder)
@@ -85,3 +90,17 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             found[f"{prefix}{name}"] = value
     return found
+
+
+def _make_experiment(uri: str, name: str) -> None:
+    """Make the experiment where it is not there yet: left to the logger, that comes with a warning."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    client = MlflowClient(uri)
+    if client.get_experiment_by_name(name) is None:
+        try:
+            client.create_experiment(name)
+        except MlflowException:
+            if client.get_experiment_by_name(name) is None:  # another fit may have made it in the meantime
+                raise

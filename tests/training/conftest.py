@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from serving.ranker import Ranker
-from tests.training.worlds import fitted_run
+from tests.training.overhearing import Overhearing
+from tests.training.store import Store
+from tests.training.worlds import config, fitted_run, world, write
+from training.config import TrackingConfig
+from training.fit import fit
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +23,36 @@ def fitted(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str) -> Path:
 @pytest.fixture(scope="session")
 def ranker(fitted: Path) -> Ranker:
     return Ranker.load(fitted)
+
+
+@pytest.fixture(scope="session")
+def data(fitted: Path) -> Path:
+    return fitted.parent / "data"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A tracking store of the tests' own, in use for as long as they run."""
+    folder, before = tmp_path_factory.mktemp("store"), mlflow.get_tracking_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        made = Store(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", made.uri)
+        mlflow.set_tracking_uri(made.uri)
+        yield made
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture(scope="session")
+def overheard() -> Overhearing:
+    """What the engines of ``tracked_run`` answered while it was trained."""
+    return Overhearing()
+
+
+@pytest.fixture(scope="session")
+def tracked_run(
+    store: Store, overheard: Overhearing, tmp_path_factory: pytest.TempPathFactory, tiny_encoder: str
+) -> Path:
+    """A tracked run that was fitted on train alone."""
+    folder = tmp_path_factory.mktemp("tracked")
+    settings = config(tiny_encoder, refit=False, tracking=TrackingConfig(experiment=store.experiment("tiny")))
+    return fit(write(folder / "data", world()), folder / "run", settings, quiet=True, callbacks=(overheard,))

@@ -48,7 +48,9 @@ def test_the_loss_is_the_cross_entropy_of_the_scores_that_would_be_served(prepar
     logits = engine.score(block, lists.item[at].astype(np.int64)).double()
     total, weight = 0.0, 0.0
     for row, place in zip(logits, at, strict=True):
-        for logit, item, label, own in zip(row, lists.item[place], lists.label[place], lists.weight[place], strict=True):
+        for logit, item, label, own in zip(
+            row, lists.item[place], lists.label[place], lists.weight[place], strict=True
+        ):
             if item:
                 probability = torch.sigmoid(logit if label else -logit)
                 total -= float(own) * float(torch.log(probability))
@@ -95,7 +97,9 @@ def test_the_towers_stand_still(stage):
 
 def test_a_batch_is_a_function_of_its_step(prepared, lists, stage):
     again = make_stage(prepared, lists)
-    for left, right in zip([*stage.make(4).contexts, *stage.make(4)[1:]], [*again.make(4).contexts, *again.make(4)[1:]], strict=True):
+    for left, right in zip(
+        [*stage.make(4).contexts, *stage.make(4)[1:]], [*again.make(4).contexts, *again.make(4)[1:]], strict=True
+    ):
         assert torch.equal(left, right)
 
 

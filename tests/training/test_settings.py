@@ -61,13 +61,15 @@ def test_an_empty_file_changes_nothing(tmp_path):
 )
 def test_a_wrong_file_is_one_line_with_its_name(tmp_path, text):
     file = written(tmp_path, text)
-    with pytest.raises(DataError, match=r"a\.yaml: not settings of a fit \(.*\)\. See `unicorn fit --print-config`") as error:
+    with pytest.raises(
+        DataError, match=r"a\.yaml: not settings of a fit \(.*\)\. See `unicorn fit --print-config`"
+    ) as error:
         read_config([file], [])
     assert "\n" not in str(error.value)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(DataError, match="nowhere.yaml: no such file of settings"):
+    with pytest.raises(DataError, match=r"nowhere\.yaml: no such file of settings"):
         read_config([tmp_path / "nowhere.yaml"], [])
 
 
@@ -90,6 +92,4 @@ def test_a_wrong_option_is_wrong_usage(options):
 def test_the_commands_own_options_win():
     base = FitConfig()
     assert with_options(base, None, None) == base
-    assert with_options(base, "search, similar", False) == replace(
-        base, train_tasks=("search", "similar"), refit=False
-    )
+    assert with_options(base, "search, similar", False) == replace(base, train_tasks=("search", "similar"), refit=False)

@@ -23,7 +23,7 @@ PLAN = Schedule(batch=6, round=1, rounds=1, fixed=True)
 
 @pytest.fixture(scope="module")
 def fitted(tiny_encoder):
-    """Six items and ten rows: the last is not engaged, pages p and q have two rows, i1 and i2 are engaged with often."""
+    """Six items and ten rows: the last is not engaged, pages p and q have two rows, i1 and i2 come often."""
     table = events(
         user_id=["a", "b", "c", "a", "b", "c", "a", "b", "c", "a"],
         item_id=["i1", "i1", "i2", "i3", "i2", "i4", "i1", "i5", "i2", "i6"],

@@ -80,7 +80,7 @@ def test_requests_of_one_context_are_answered_once(validation):
 def test_metrics_are_means_over_requests_then_over_tasks(validation):
     lists = {("search", A): [9, 4, 3, 5], ("search", B): [1, 2], ("recommendation", A): [1, 8]}
     metrics = validation.metrics(answer(validation, lists))
-    # Page p: item 4 (label 2) at place 2, item 3 (label 1) at place 3; the other request: item 5 at place 4; b's: nothing.
+    # Page p: item 4 (label 2) at place 2, item 3 (label 1) at place 3. The other: item 5 at place 4. Of b: nothing.
     page = (2 / math.log2(3) + 1 / math.log2(4)) / (2 / math.log2(2) + 1 / math.log2(3))
     search = (page + 1 / math.log2(5) + 0) / 3
     recommendation = 1 / math.log2(3)
