@@ -44,6 +44,18 @@ class Lists:
     facts: NDArray[np.float32]
     requests: Requests
 
+    def take(self, at: NDArray[np.int64]) -> Lists:
+        """Return the lists at positions ``at``."""
+        return Lists(
+            rows=self.rows.take(at),
+            item=self.item[at],
+            label=self.label[at],
+            weight=self.weight[at],
+            pairs=self.pairs[at],
+            facts=self.facts[at],
+            requests=self.requests.take(at),
+        )
+
     def __len__(self) -> int:
         """Return the number of lists."""
         return len(self.item)
@@ -103,8 +115,10 @@ def build_lists(
     items, pairs, facts = (
         np.concatenate([_widened(part, width) for part in parts]) for parts in zip(*blocks, strict=True)
     )
-    label, weight = _labels(rows, member, engaged, items.shape, config.task_balance)
-    return Lists(hidden, items, label, weight, pairs, facts, requests)
+    label, weight = _labels(rows, member, engaged, items, config.task_balance)
+    lists = Lists(hidden, items, label, weight, pairs, facts, requests)
+    told = np.flatnonzero((weight * (items > 0)).any(axis=1))
+    return lists.take(told) if len(told) else lists
 
 
 def _members(rows: EventRows, past: Past, kept: NDArray[np.bool_], targets: int) -> NDArray[np.int64]:
@@ -134,18 +148,32 @@ def _members(rows: EventRows, past: Past, kept: NDArray[np.bool_], targets: int)
 
 
 def _labels(
-    rows: EventRows, member: NDArray[np.int64], engaged: NDArray[np.bool_], shape: tuple[int, int], balance: float
+    rows: EventRows, member: NDArray[np.int64], engaged: NDArray[np.bool_], items: NDArray[np.int32], balance: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return labels and weights (R, L): of a target that of its row, of the others the sum over the targets."""
     own = rows.weight * np.where(rows.engaged, rows.label, 1.0) * task_weights(rows.task, balance)
-    of_member = np.where(member >= 0, own[member], 0.0)  # (R, P)
-    of_member /= of_member[member >= 0].mean()
     targets = member.shape[1]
-    label = np.zeros(shape, dtype=np.float32)
-    label[:, :targets] = engaged
-    weight = np.broadcast_to(of_member.sum(axis=1, keepdims=True), shape).astype(np.float32)
+    kept = items[:, :targets] > 0
+    of_member = np.where(kept, own[member], 0.0)  # (R, P)
+    of_member /= max(float(of_member[kept].mean()) if kept.any() else 1.0, 1e-9)
+    label = np.zeros(items.shape, dtype=np.float32)
+    label[:, :targets] = engaged & kept
+    weight = np.broadcast_to(of_member.sum(axis=1, keepdims=True), items.shape).astype(np.float32)
     weight[:, :targets] = of_member
     return label, weight
+
+
+def _reachable(
+    given: NDArray[np.int64], candidates: NDArray[np.int64], targets: int, idle: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the items that lists are ``given`` (b, P + Z), without targets that are no candidates of their request.
+
+    They will not be ranked, so nothing is to be learned of them; and as negatives are candidates, the ranker would take
+    what marks the others for a mark of targets. Lists of what was shown, ``idle`` (b,) ones too, stay as they are.
+    """
+    found = (candidates[:, :, None] == given[:, None, :targets]).any(axis=1)  # (b, P)
+    kept = found | (given[:, targets:] > 0).any(axis=1, keepdims=True) | idle[:, None]
+    return np.concatenate([np.where(kept, given[:, :targets], 0), given[:, targets:]], axis=1)
 
 
 def _widened(part: NDArray[Any], width: int) -> NDArray[Any]:
@@ -188,7 +216,9 @@ def _block(
     A list begins with its ``given`` items; negatives follow unless its ``page`` (b,), the number of its request, is -1.
     """
     block = engine.prepare(requests, exclude_seen)
-    hard = draw(engine.candidates(block, 0), config.hard, rng)
+    candidates = engine.candidates(block, 0)
+    given = _reachable(given, candidates, config.targets, page < 0)
+    hard = draw(candidates, config.hard, rng)
     uniform = rng.integers(1, engine.features.catalogue.rows, (len(given), config.uniform))
     uniform = np.where(np.take_along_axis(block.blocked, uniform, axis=1), 0, uniform)
     negatives = np.concatenate([hard, uniform], axis=1)

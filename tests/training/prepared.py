@@ -10,11 +10,12 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from features.events import request_rows
 from features.schema import SCHEMAS
 from features.store import Features, FittedEvents, fit_features
 from features.tables import conform
 from serving.assemble import model_sizes
-from serving.engine import Engine
+from serving.engine import Engine, Requests
 from tests.training.worlds import config, world
 from training.config import DropoutConfig, RankerStageConfig
 from training.holdout import ranker_rows
@@ -48,7 +49,10 @@ class Prepared:
         self.blind, self.seen = blind_to(self.own, self.features, self.fitted, 0)
         torch.manual_seed(0)
         self.model = UniCoRn(model_sizes(self.blind), self.settings.model)
-        self.engine = Engine.build(self.blind, self.model, self.settings.serving)
+        serving = self.settings.serving
+        everything = replace(serving, candidates=replace(serving.candidates, everything=1000))
+        self.engine = Engine.build(self.blind, self.model, everything)  # all that may be shown is a candidate
+        self.narrow = Engine.build(self.blind, self.model, serving)
 
     def fit(self, events: pl.DataFrame) -> tuple[Features, FittedEvents]:
         return fit_features(self.tables["items"], self.tables["users"], events, TASKS, self.settings.features, 0)
@@ -58,11 +62,23 @@ class Prepared:
         arguments = (self.engine, self.features.history, self.seen, self.own, settings, dropout, EXCLUDED, seed)
         return build_lists(*arguments)
 
+    def told(self, engine: Engine) -> NDArray[np.int64]:
+        """Return the ranker's engaged rows that it learns from: candidates, or with others shown beside them."""
+        rows, past = self.seen.rows, self.seen.past
+        at = np.flatnonzero(self.own & rows.engaged)
+        own = past._replace(end=past.end[at], query_end=past.query_end[at])
+        requests = Requests(request_rows(rows.take(at), own), self.seen.table, self.seen.title_row)
+        candidates = engine.candidates(engine.prepare(requests, EXCLUDED), 0)
+        reachable = (candidates == rows.item[at][:, None]).any(axis=1)
+        beside = np.isin(rows.request[at], rows.request[self.own & ~rows.engaged])
+        return at[reachable | beside]
+
     def pages(self, lists: Lists) -> list[list[NDArray[np.int64]]]:
-        """Return for each list the rows of its request, found by its first item and its context."""
+        """Return for each list the rows of its request, found by its first target that is left and its context."""
         rows, found = self.fitted.rows, []
         for place in range(len(lists)):
-            same = self.own & (rows.item == lists.item[place, 0])
+            first = next(item for item in lists.item[place, : STAGE.targets] if item)
+            same = self.own & (rows.item == first)
             for name in ("task", "user", "country", "source"):
                 same &= getattr(rows, name) == getattr(lists.rows, name)[place]
             same &= rows.text == lists.rows.query[place]
