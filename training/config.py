@@ -55,6 +55,8 @@ class StageConfig:
     """Most validations of a stage."""
     patience: int = 3
     """Rounds without a better validation before the stage stops."""
+    least_gain: float = 5e-4
+    """What NDCG must gain for a validation to count as better; the best round is kept all the same."""
 
     def rate_at(self, step: int) -> float:
         """Return the step size of ``step``, from 0, as a share of the largest."""
@@ -65,6 +67,10 @@ class StageConfig:
 class SpaceStageConfig(StageConfig):
     """Training of the space: sampled softmax over in-batch and uniform negatives."""
 
+    max_steps: int = 1500
+    """Steps at most."""
+    max_rounds: int = 12
+    """Most validations of the stage."""
     negatives: int = 1024
     """Uniform negatives of a step, shared by its requests."""
     task_balance: float = 0.5
@@ -87,7 +93,7 @@ class RankerStageConfig(StageConfig):
     """Negatives of a list that are drawn from the whole catalogue."""
     zeros: int = 8
     """Items of a list at most that were shown with its target and not engaged with."""
-    max_lists: int = 60_000
+    max_lists: int = 30_000
     """Lists at most; a seeded sample of the rows beyond."""
     task_balance: float = 0.5
     """0 weighs every list alike, 1 every task alike."""

@@ -161,7 +161,7 @@ def _trained(
     metric, validated = f"{stage.name}_{METRIC}", stage.validation is not None and not stage.plan.fixed
     last = ModelCheckpoint(folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
     best = ModelCheckpoint(folder, filename="best", monitor=metric, mode="max", enable_version_counter=False)
-    stop = EarlyStopping(metric, mode="max", patience=stage.config.patience)
+    stop = EarlyStopping(metric, mode="max", patience=stage.config.patience, min_delta=stage.config.least_gain)
     bar = (RichProgressBar(console_kwargs={"stderr": True}),) if progress else ()
     monitors = (best, stop) if validated else ()
     trainer = Trainer(
