@@ -133,7 +133,7 @@ def _whole_table_violations(folder: DataFolder, facts: Facts) -> list[Violation]
 
 
 def _has_train_rows(events: pl.LazyFrame) -> bool:
-    train = (pl.col(Col.SPLIT) == Split.TRAIN) & (pl.col(Col.LABEL) > 0)
+    train = (pl.col(Col.SPLIT) == Split.TRAIN) & (pl.col(Col.LABEL) > 0) & (pl.col(Col.WEIGHT) > 0)
     return bool(with_split(events).select(train.any()).collect().item())
 
 

@@ -13,7 +13,7 @@ from polars.exceptions import PolarsError
 
 from features.columns import Table
 from features.errors import DataError
-from features.schema import SCHEMAS, Field
+from features.schema import SCHEMAS, TEXT, Field
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,8 @@ def _column(field: Field, found: pl.DataType | None, place: str) -> pl.Expr:
         column = kind.convert(pl.col(field.name), found)
     else:
         raise DataError(f'{place}: the column "{field.name}" is {found}, wanted is {kind.wanted}. Cast it.')
+    if kind is TEXT and not field.required:  # as in a request, a text of nothing says nothing
+        column = pl.when(column.str.strip_chars() != "").then(column).alias(field.name)
     return column if field.default is None else column.fill_null(field.default)
 
 

@@ -35,7 +35,8 @@ def rank(
 
     ranker = Ranker.load(run)
     request = {"task": task, "user_id": user, "query": query, "country": country, "source_item_id": source_item}
-    answer = ranker.rank([request], top_k, parse(exclude_seen, ranker.tasks))
+    left_out = ranker.exclude_seen if exclude_seen is None else parse(exclude_seen, ranker.tasks)
+    answer = ranker.rank([request], top_k, left_out)
     print_ranking(ranking(answer, ranker.items))
 
 
@@ -61,7 +62,7 @@ def export(
     ranker = Ranker.load(run)
     settings = ExportSettings(
         top_k=top_k,
-        exclude_seen=parse(exclude_seen, ranker.tasks),
+        exclude_seen=ranker.exclude_seen if exclude_seen is None else parse(exclude_seen, ranker.tasks),
         block_size=block_size,
         partition_by=partition_by,
         engine=engine,

@@ -18,7 +18,7 @@ from serving.atomic import write_text
 from serving.ranker import Ranker
 from training.evaluation.baselines.registry import baseline_contenders, check_names
 from training.evaluation.judge import judge
-from training.evaluation.judged import read_judged
+from training.evaluation.judged import LOG, read_judged
 from training.evaluation.protocol import Contender, Protocol
 from training.evaluation.table import print_evaluation
 
@@ -40,6 +40,8 @@ def evaluate(
     Raises:
         DataError: the split holds nothing to judge, the run has seen it, or a name is unknown.
     """
+    if json is not None and json.is_dir():
+        raise DataError(f"{json}: is a folder. Name a file as --json.")
     names = [] if baselines.strip() in ("", "none") else [name.strip() for name in baselines.split(",")]
     check_names(names)
     ranker = Ranker.load(run)
@@ -76,9 +78,10 @@ def contender(ranker: Ranker, protocol: Protocol) -> Contender:
 
 
 def _past(folder: DataFolder, protocol: Protocol) -> pl.DataFrame:
-    """Return the events before the judged split, in the order of the table."""
+    """Return what users did before the judged split, in the order of the table, without rows of programs."""
     row = "__past_row"
-    earlier = with_split(folder.events.with_row_index(row)).filter(pl.col(Col.SPLIT).is_in(protocol.earlier))
+    wanted = pl.col(Col.SPLIT).is_in(protocol.earlier) & (pl.col(Col.SOURCE) == LOG)
+    earlier = with_split(folder.events.with_row_index(row)).filter(wanted)
     return earlier.collect().sort(row).drop(row)
 
 

@@ -32,6 +32,7 @@ from training.schedule import Outcome
 from training.settings import show_config
 from training.tracking import Tracking
 
+_ENGAGED = (pl.col(Col.LABEL) > 0) & (pl.col(Col.WEIGHT) > 0)
 SELECTION = "selection"
 """Folder, in a refitted run, of the run that was fitted on train alone."""
 logger = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ def fit(
     except BaseException as error:
         if tracking:
             tracking.fail()
-        if isinstance(error, DataError):
+        if isinstance(error, Exception):  # who interrupts a fit means to go on with it
             target.abandon()
         raise
     if not quiet:
@@ -116,9 +117,11 @@ def _events(folder: DataFolder, config: FitConfig) -> pl.DataFrame:
     if config.train_tasks is not None:
         wanted &= pl.col(Col.TASK).is_in(config.train_tasks)
     events = with_split(folder.events.with_row_index(row)).filter(wanted).collect().sort(row).drop(row)
-    if not ((events.get_column(Col.SPLIT) == Split.TRAIN) & (events.get_column(Col.LABEL) > 0)).any():
+    if not events.select(_ENGAGED & (pl.col(Col.SPLIT) == Split.TRAIN)).to_series().any():
         tasks = ", ".join(config.train_tasks or config.task_names)
-        raise DataError(f"{folder.root}: no row of train with label > 0 in the tasks {tasks}. Give --tasks others.")
+        raise DataError(
+            f"{folder.root}: no row of train with label and weight above 0 in the tasks {tasks}. Give --tasks others."
+        )
     return events
 
 

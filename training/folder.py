@@ -39,18 +39,27 @@ class FitFolder:
         return FitFolder(self.out, state)
 
     def finish(self) -> None:
-        """Remove what only an unfinished fit needs."""
+        """Remove what only an unfinished fit needs, and the run that this one replaces."""
         shutil.rmtree(self.work)
+        shutil.rmtree(_replaced(self.out), ignore_errors=True)
 
     def abandon(self) -> None:
-        """Remove the folder if nothing was trained yet: there is nothing to go on with."""
+        """Remove the folder if nothing was trained yet that one could go on with; what it replaced comes back."""
         trained = any(path.suffix in (".ckpt", ".safetensors") for path in self.out.rglob("*"))
-        if not trained:
-            shutil.rmtree(self.out)
+        if trained:
+            return
+        shutil.rmtree(self.out)
+        if _replaced(self.out).exists():
+            _replaced(self.out).rename(self.out)
+
+
+def _replaced(out: Path) -> Path:
+    """Return where the run that is being replaced waits until the new one is complete."""
+    return out.absolute().with_name(f".{out.absolute().name}.replaced")
 
 
 def claim(out: Path, data_hash: str, config: FitConfig, *, overwrite: bool) -> FitFolder:
-    """Return ``out`` if this fit may fill it; nothing is written yet, except that ``overwrite`` empties it.
+    """Return ``out`` if this fit may fill it; nothing is written yet, except that ``overwrite`` puts it aside.
 
     Raises:
         DataError: it holds a complete run, a fit of other data or settings, or something else.
@@ -62,7 +71,11 @@ def claim(out: Path, data_hash: str, config: FitConfig, *, overwrite: bool) -> F
         raise DataError(f"{out}: a file is there. Name a folder as --out.")
     ours = manifest.is_complete(out) or (out / WORK).is_dir()
     if overwrite and ours:
-        shutil.rmtree(out)
+        if manifest.is_complete(out):
+            shutil.rmtree(_replaced(out), ignore_errors=True)
+            out.rename(_replaced(out))
+        else:
+            shutil.rmtree(out)
         return FitFolder(out, state)
     if manifest.is_complete(out):
         raise DataError(f"{out}: holds a complete run. Name another --out, or pass --overwrite.")

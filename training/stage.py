@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from features.errors import DataError
 from serving.atomic import replacing
 from serving.engine import Engine
 from serving.weights import load_weights, save_weights
@@ -89,6 +90,11 @@ class Stage(LightningModule, Generic[Batch]):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a step."""
         loss = self.loss(batch)
+        if not torch.isfinite(loss):
+            raise DataError(
+                f"{self.name}: the loss of step {self.global_step} is {float(loss)}. Lower "
+                f"--training.{self.name}.learning_rate, or look for huge labels and weights in the events."
+            )
         self.log(f"{self.name}_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
         return loss
 

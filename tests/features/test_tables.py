@@ -53,6 +53,12 @@ def test_absent_columns_are_null_or_the_default_and_extra_ones_are_kept(tmp_path
     assert events["stars"].to_list() == [1, 2, 3, 4]
 
 
+def test_blank_optional_text_says_nothing(tmp_path: Path) -> None:
+    events = EVENTS.with_columns(user_id=pl.lit(" "), country=pl.lit(""))
+    found = open_data(write_folder(tmp_path, events=events)).events.collect()
+    assert found["user_id"].null_count() == found["country"].null_count() == EVENTS.height
+
+
 def test_optional_tables_are_opened(tmp_path: Path) -> None:
     data = open_data(
         write_folder(

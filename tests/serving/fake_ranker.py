@@ -20,6 +20,7 @@ CATALOGUE = [f"i{n}" for n in range(10)]
 class FakeRanker:
     tasks = ("search", "recommendation", "similar")
     data_hash = "data-0"
+    exclude_seen = ("recommendation",)
 
     def __init__(self, model_id="model-0"):
         self.model_id = model_id

@@ -1,6 +1,7 @@
 """``rank`` and ``export`` on the command line, with the fake ranker in the place of a run."""
 
 import io
+import sys
 
 import polars as pl
 import pytest
@@ -89,3 +90,14 @@ def test_a_person_sees_a_table_without_markup_tricks():
     print_ranking(ranking(answer, items), screen)
     assert "[red]a b [/red]" in screen.getvalue()
     assert "10.0000" in screen.getvalue()
+
+
+def test_without_an_option_the_run_says_in_which_tasks_seen_items_are_left_out(monkeypatch):
+    asked = []
+    install(monkeypatch)
+    fake = sys.modules["serving.ranker"].Ranker
+    answer = fake.rank
+    monkeypatch.setattr(fake, "rank", lambda self, *words: asked.append(words[2]) or answer(self, *words))
+    run("rank", "RUN", "--task", "search")
+    run("rank", "RUN", "--task", "search", "--exclude-seen", "none")
+    assert asked == [("recommendation",), ()]

@@ -296,7 +296,7 @@ def test_broken_tables_are_one_line_and_nothing_is_written(tmp_path, tiny_encode
             {"train_tasks": ("levitation",)},
             r"tasks: 'levitation' is not a task of the configuration\. Give some of search",
         ),
-        ({"train_tasks": ("presearch",)}, r"no row of train with label > 0 in the tasks presearch"),
+        ({"train_tasks": ("presearch",)}, r"no row of train with label and weight above 0 in the tasks presearch"),
         ({"serving": {"exclude_seen": ("levitation",)}}, "'levitation' is not a task"),
         ({"features": {"quality": ("no_such_column",)}}, "no_such_column"),
         ({"features": {"quality": ("title",)}}, "title"),

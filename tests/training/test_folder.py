@@ -55,6 +55,18 @@ def test_a_complete_run_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_replaced_run_waits_until_the_new_one_is_complete(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.txt").write_text("good")
+    manifest.write(tmp_path / "run", {})
+    begin(tmp_path / "run", overwrite=True).note().abandon()  # nothing was trained: the old run is back
+    assert (tmp_path / "run" / "model.txt").read_text() == "good"
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    begin(tmp_path / "run", overwrite=True).note().finish()
+    assert not (tmp_path / "run" / "model.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_files_of_others_are_never_touched(tmp_path, overwrite):
     (tmp_path / "thesis.txt").write_text("mine")
