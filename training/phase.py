@@ -17,6 +17,7 @@ from features.store import Features, FittedEvents, fit_features
 from serving import exclusion
 from serving.assemble import model_sizes
 from serving.engine import Engine
+from training.columns import map_events, map_lists
 from training.config import FitConfig
 from training.evaluation.judged import Judged
 from training.holdout import Manner, ranker_rows
@@ -99,6 +100,7 @@ def run_phase(
     own = ranker_rows(fitted.rows, tables.manner, training.ranker_share, training.seed)
     features = replace(features, seen_users=_users_of(fitted, ~own))
     blind, seen = blind_to(own, features, fitted, training.seed)
+    seen = map_events(seen, folder / "columns")
     torch.manual_seed(training.seed)
     model = UniCoRn(model_sizes(features), config.model)
     exclude = np.array([task in excluded_tasks(config) for task in config.task_names])
@@ -124,6 +126,7 @@ def run_phase(
         training.seed,
         repeats=tables.manner == "rows",
     )
+    lists = map_lists(lists, folder / "lists")
     plan = schedule(training.ranker, len(lists), for_ranker)
     ranker = RankerStage(
         model,
