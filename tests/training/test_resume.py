@@ -155,7 +155,15 @@ def stopping(tiny_encoder):
     """Settings with which a stage stops before its last round."""
     settings = config(tiny_encoder, refit=False)
     training = settings.training
-    wild = {"patience": 1, "max_steps": 100, "max_epochs": 100.0, "learning_rate": 0.3, "warmup": 0}
+    wild = {
+        "patience": 1,
+        "max_steps": 100,
+        "max_epochs": 100.0,
+        "learning_rate": 0.3,
+        "warmup": 0,
+        "max_rounds": 24,
+        "least_gain": 0.0,
+    }
     return with_training(settings, space=replace(training.space, **wild), ranker=replace(training.ranker, **wild))
 
 
