@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +42,19 @@ def write_whole(out: Path, text: str) -> None:
 def holds_something(folder: Path) -> bool:
     """Whether there is a file at ``folder``, or a folder that is not empty."""
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+
+
+def require_free(out: Path, overwrite: bool, own: Collection[str]) -> None:
+    """Refuse a place that is in use, unless ``overwrite`` and nothing is there but entries named in ``own``."""
+    if not holds_something(out):
+        return
+    if not overwrite:
+        raise DataError(f"{out}: is in use already. Choose another --out, or pass --overwrite.")
+    if not out.is_dir():
+        raise DataError(f"{out}: is a file and will not be replaced by a folder. Choose another --out.")
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in own)
+    if foreign:
+        raise DataError(f'{out}: holds "{foreign[0]}", which is no table, so it is not replaced. Choose another --out.')
 
 
 def _take_place(partial: Path, out: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -14,6 +14,9 @@ from polars.exceptions import PolarsError
 from features.columns import Table
 from features.errors import DataError
 from features.schema import SCHEMAS, TEXT, Field
+
+TABLE_FILES: Final = frozenset({*SCHEMAS, *(f"{table}.parquet" for table in SCHEMAS)})
+"""Names that the tables of a data folder may have in it."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def export(
     from serving.exclusion import parse
     from serving.export import ExportSettings
     from serving.export import export as write_answers
-    from serving.progress import progress_bar
+    from features.progress import progress_bar
     from serving.ranker import Ranker
 
     ranker = Ranker.load(run)

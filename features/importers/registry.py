@@ -9,12 +9,11 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PolarsError
 
-from features.atomic import holds_something, whole_folder
+from features.atomic import require_free, whole_folder
 from features.errors import DataError
 from features.importers.lastfm import read_lastfm
 from features.importers.movielens import read_movielens
-from features.schema import SCHEMAS
-from features.tables import DataFolder, open_data
+from features.tables import TABLE_FILES, DataFolder, open_data
 
 Importer = Callable[[Path, Path | None], dict[str, pl.DataFrame]]
 """``(folder of raw files, published split or None) -> tables by name``."""
@@ -37,7 +36,7 @@ def import_folder(name: str, raw: Path, out: Path, split: Path | None = None, ov
     """
     if name not in IMPORTERS:
         raise DataError(f'no importer is called "{name}". Choose one of {", ".join(sorted(IMPORTERS))}.')
-    _require_free(out, overwrite)
+    require_free(out, overwrite, TABLE_FILES)
     tables = _read(IMPORTERS[name], raw, split)
     with whole_folder(out) as partial:
         for table, frame in tables.items():
@@ -53,16 +52,3 @@ def _read(importer: Importer, raw: Path, split: Path | None) -> dict[str, pl.Dat
         raise DataError(
             f"{raw}: not as published ({reason}). Take the files as their makers distribute them."
         ) from error
-
-
-def _require_free(out: Path, overwrite: bool) -> None:
-    if not holds_something(out):
-        return
-    if not overwrite:
-        raise DataError(f"{out}: is in use already. Choose another --out, or pass --overwrite.")
-    if not out.is_dir():
-        raise DataError(f"{out}: is a file and will not be replaced by a folder. Choose another --out.")
-    tables = {*SCHEMAS, *(f"{table}.parquet" for table in SCHEMAS)}
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in tables)
-    if foreign:
-        raise DataError(f'{out}: holds "{foreign[0]}", which is no table, so it is not replaced. Choose another --out.')

@@ -1,0 +1,1 @@
+"""The embedded marketplace: a world whose truth is known."""
