@@ -1,9 +1,9 @@
-"""The commands of training: ``fit`` and ``evaluate``. At module level typer alone, so that help is fast."""
+"""The commands of training: ``fit``, ``evaluate`` and ``demo``. At module level typer alone, so that help is fast."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,3 +71,24 @@ def evaluate(
     from training.evaluate import evaluate as judge_run
 
     judge_run(run, data, split, k, baselines, exclude_seen, json, seed, quiet=quiet)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="The folder that takes everything.")] = Path("demo"),
+    items: Annotated[int | None, typer.Option(help="Items of the world.")] = None,
+    users: Annotated[int | None, typer.Option(help="Users of the world.")] = None,
+    events: Annotated[int | None, typer.Option(help="Rows of its log.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the world.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what another demo left in --out.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No word on the steps, only the results.")] = False,
+) -> None:
+    """Show the whole main job on a simulated marketplace: simulate, fit, evaluate, export, report.
+
+    A demo that was killed goes on where it stopped when the same command is given again.
+    """
+    from features.simulate.knobs import Knobs
+    from training.demo import demo as show
+
+    asked: dict[str, Any] = {"items": items, "users": users, "events": events, "seed": seed}
+    knobs = Knobs(**{name: size for name, size in asked.items() if size is not None})
+    show(out, knobs, overwrite=overwrite, quiet=quiet)

@@ -19,6 +19,7 @@ from serving.ranker import Ranker
 from training.evaluation.baselines.registry import baseline_contenders, check_names
 from training.evaluation.judge import judge
 from training.evaluation.judged import LOG, read_judged
+from training.evaluation.oracle import read_oracle
 from training.evaluation.protocol import Contender, Protocol
 from training.evaluation.table import print_evaluation
 
@@ -60,9 +61,12 @@ def evaluate(
         refit="valid" in ranker.facts.fitted_on,
     )
     judged = read_judged(folder, protocol)
+    oracle = read_oracle(folder.root, judged, protocol)
     contenders = [contender(ranker.knowing(_past(folder, protocol)), protocol)]
     contenders += baseline_contenders(names, judged, protocol)
-    evaluation = judge(contenders, judged, protocol, data_hash=data_hash(folder), model_id=ranker.model_id)
+    evaluation = judge(
+        contenders, judged, protocol, data_hash=data_hash(folder), model_id=ranker.model_id, oracle=oracle
+    )
     if not quiet:
         print_evaluation(evaluation, Console())
     if json is not None:

@@ -12,7 +12,7 @@ from training.evaluation.impressions import judge_impressions
 from training.evaluation.judged import Judged
 from training.evaluation.judgments import judge_judgments
 from training.evaluation.protocol import Contender, Protocol
-from training.evaluation.served import Progress, serve
+from training.evaluation.served import Outcome, Progress, serve
 from training.evaluation.slices import slice_masks
 from training.evaluation.tasks import judge_task
 
@@ -29,6 +29,7 @@ def judge(
     data_hash: str = "",
     model_id: str = "",
     progress: Progress = _silent,
+    oracle: Outcome | None = None,
 ) -> dict[str, Any]:
     """Return the evaluation of ``contenders``, the first of which is compared with each other one.
 
@@ -43,6 +44,8 @@ def judge(
         data_hash: of the data folder, for the file.
         model_id: of the model under judgement, for the file.
         progress: called after each block of requests.
+        oracle: what the truth of a simulated world would have served, see ``read_oracle``. It is judged from the same
+            resamples and listed under ``oracle``, apart from the rankers; without it that key is absent.
     """
     names = [contender.name for contender in contenders]
     if not names or len(set(names)) < len(names):
@@ -53,12 +56,14 @@ def judge(
         for contender in contenders
     }
     differences: list[Difference] = []
+    beside: dict[str, Any] = {"tasks": {}, "covered": {}}
     masks = slice_masks(judged)
     for task in judged.tasks:
-        report = judge_task(task, outcomes, judged, masks, protocol)
+        report = judge_task(task, outcomes, judged, masks, protocol, oracle)
         differences += report.differences
         for name, node in report.nodes.items():
             rankers[name]["tasks"][task] = node
+        beside["tasks"][task], beside["covered"][task] = report.oracle, report.covered
     for contender in contenders:
         for task, node in judge_impressions(contender, judged, protocol).items():
             rankers[contender.name]["tasks"][task]["impressions"] = node
@@ -68,4 +73,5 @@ def judge(
         "model": {"id": model_id},
         "rankers": rankers,
         "comparisons": comparisons.as_json(differences),
+        **({} if oracle is None else {"oracle": beside}),
     }

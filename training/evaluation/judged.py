@@ -31,7 +31,8 @@ class Judged:
     contexts: pl.DataFrame
     """Distinct contexts: ``context`` (its row), ``request_id``, and the columns of ``CONTEXT``."""
     requests: pl.DataFrame
-    """Every request of the split: ``request`` (its row), ``context``, ``cluster``, and the columns of ``CONTEXT``."""
+    """Every request of the split: ``request`` (its row), ``context``, ``cluster``, the columns of ``CONTEXT``, and the
+    ``request_id`` of the events, null where they give none."""
     targets: pl.DataFrame
     """Candidates that were engaged: ``request``, ``context``, ``task``, ``number``, ``label``, ``timestamp``."""
     shown: pl.DataFrame
@@ -110,7 +111,9 @@ def judged_split(
         items=items,
         contexts=contexts.with_columns(pl.col("context").cast(pl.String).alias(Col.REQUEST)),
         requests=requests,
-        targets=_candidates_only(rows.filter(pl.col(Col.LABEL) > 0), seen_pairs(history), protocol),
+        targets=candidates_only(rows.filter(pl.col(Col.LABEL) > 0), seen_pairs(history), protocol).select(
+            "request", "context", Col.TASK, NUMBER, Col.LABEL, Col.TIMESTAMP
+        ),
         shown=rows.filter((pl.col(Col.LABEL) == 0).any().over("request")).select(
             "request", "context", Col.TASK, Col.ITEM, Col.LABEL
         ),
@@ -126,7 +129,7 @@ def _requests(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the requests of ``rows``, and a row per request and item: the largest label, and when it came first."""
     own = pl.concat_str(pl.lit("row "), pl.int_range(pl.len()).cast(pl.String))
     rows = rows.with_columns(pl.coalesce(pl.concat_str(pl.lit("id "), Col.REQUEST), own).alias("key"))
-    requests = rows.group_by("key", maintain_order=True).agg(pl.first(*CONTEXT)).with_row_index("request")
+    requests = rows.group_by("key", maintain_order=True).agg(pl.first(*CONTEXT, Col.REQUEST)).with_row_index("request")
     contexts = requests.select(CONTEXT).unique(maintain_order=True).with_row_index("context")
     requests = requests.join(
         contexts, on=CONTEXT, how="left", nulls_equal=True, validate="m:1", maintain_order="left"
@@ -161,16 +164,22 @@ def _cluster() -> pl.Expr:
     )
 
 
-def _candidates_only(targets: pl.DataFrame, seen: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
-    """Return the targets that a ranker may serve: not seen, not the source item, allowed in the stated country."""
-    marked = targets.join(
+def candidates_only(rows: pl.DataFrame, seen: pl.DataFrame, protocol: Protocol) -> pl.DataFrame:
+    """Return the rows whose item a ranker may serve: not seen, not the source item, allowed in the stated country.
+
+    Args:
+        rows: ``item_id``, its ``countries``, and the columns of ``CONTEXT`` of the request that it is a candidate of.
+        seen: ``user_id``, ``item_id`` of ``seen_pairs``.
+        protocol: names the tasks in which what was seen is left out.
+    """
+    marked = rows.join(
         seen.with_columns(seen=pl.lit(True)), on=[Col.USER, Col.ITEM], how="left", validate="m:1", maintain_order="left"
     )
     excluded = pl.col("seen").fill_null(False) & pl.col(Col.TASK).is_in(protocol.exclude_seen)
     shown_there = pl.col(Col.COUNTRY).is_null() | pl.col(Col.COUNTRIES).list.contains(pl.col(Col.COUNTRY))
     return marked.filter(
         ~excluded, pl.col(Col.ITEM).ne_missing(pl.col(Col.SOURCE_ITEM)), shown_there.fill_null(True)
-    ).select("request", "context", Col.TASK, NUMBER, Col.LABEL, Col.TIMESTAMP)
+    ).drop("seen")
 
 
 def _homes(users: pl.DataFrame | None) -> pl.DataFrame:

@@ -10,10 +10,13 @@ from rich.table import Table
 
 SHOWN = ("recall_at_10", "recall_at_20", "hit_at_20", "ndcg_at_10", "ndcg_at_20", "mrr", "coverage_at_20")
 """Metrics of the table, where they are judged; the file holds them all."""
+SHOWN_SHARES = ("ndcg_at_10", "recall_at_20")
+"""Metrics of which the table tells the share of the distance from the best baseline to the oracle."""
+ORACLE_COLUMN = "oracle (truth)"
 
 
 def print_evaluation(evaluation: dict[str, Any], console: Console) -> None:
-    """Print a table per task, one for graded judgments where there are any, and the comparisons."""
+    """Print a table per task, one for graded judgments where there are any, the comparisons and the shares covered."""
     for table in evaluation_tables(evaluation):
         console.print(table)
 
@@ -21,8 +24,11 @@ def print_evaluation(evaluation: dict[str, Any], console: Console) -> None:
 def evaluation_tables(evaluation: dict[str, Any], metrics: Sequence[str] = SHOWN) -> Iterator[Table]:
     """Yield the tables of an evaluation as ``judge`` returns it."""
     rankers: dict[str, Any] = evaluation["rankers"]
+    oracle: dict[str, Any] = evaluation.get("oracle", {"tasks": {}, "covered": {}})
     for task in dict.fromkeys(task for node in rankers.values() for task in node["tasks"]):
         nodes = {name: node["tasks"][task] for name, node in rankers.items()}
+        if task in oracle["tasks"]:
+            nodes[ORACLE_COLUMN] = oracle["tasks"][task]
         yield _metric_table(task, nodes, metrics)
     judged = {name: node["judgments"] for name, node in rankers.items() if node["judgments"]["requests"]}
     if judged:
@@ -30,6 +36,8 @@ def evaluation_tables(evaluation: dict[str, Any], metrics: Sequence[str] = SHOWN
         yield _metric_table("judgments", judged, names)
     if evaluation["comparisons"]:
         yield _comparison_table(evaluation["comparisons"])
+    if any(oracle["covered"].values()):
+        yield _covered_table(oracle["covered"])
 
 
 def _metric_table(task: str, nodes: dict[str, Any], metrics: Sequence[str]) -> Table:
@@ -43,13 +51,14 @@ def _metric_table(task: str, nodes: dict[str, Any], metrics: Sequence[str]) -> T
         table.add_column(name, justify="right")
     for metric in metrics:
         if metric in first["metrics"]:
-            table.add_row(metric, *(_figure(node["metrics"].get(metric)) for node in nodes.values()))
+            table.add_row(metric, *(figure(node["metrics"].get(metric)) for node in nodes.values()))
     if "ties" in first:
         table.add_row("ties", *(f"{node['ties']:.3f}" for node in nodes.values()))
     return table
 
 
-def _figure(entry: dict[str, float] | None) -> str:
+def figure(entry: dict[str, float] | None) -> str:
+    """Return a value with its interval as rich prints it, or a dash where it is undefined."""
     if entry is None:
         return "–"
     interval = f" [{entry['low']:.3f}, {entry['high']:.3f}]" if "low" in entry else ""
@@ -65,4 +74,16 @@ def _comparison_table(comparisons: list[dict[str, Any]]) -> Table:
     for row in comparisons:
         interval = f"{row['difference']:+.3f} \\[{row['low']:+.3f}, {row['high']:+.3f}]"
         table.add_row(row["task"], row["metric"], f"{row['a']} − {row['b']}", interval, f"{row['p_holm']:.4f}")
+    return table
+
+
+def _covered_table(covered: dict[str, Any]) -> Table:
+    table = Table(title="share of the distance from the best baseline to the oracle", title_justify="left")
+    for name in ("task", "metric", "best baseline"):
+        table.add_column(name)
+    table.add_column("share", justify="right")
+    for task, shares in covered.items():
+        for metric in SHOWN_SHARES:
+            if metric in shares:
+                table.add_row(task, metric, shares[metric]["best"], figure(shares[metric]))
     return table

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from features.columns import Col
 from training.evaluation import comparisons
 from training.evaluation.comparisons import Difference
+from training.evaluation.covered import covered, covered_entries
 from training.evaluation.intervals import Estimate, bootstrap, mean_by_cluster
 from training.evaluation.judged import Judged
 from training.evaluation.metrics import RequestMetrics, ranking_metrics
@@ -20,6 +21,8 @@ from training.evaluation.slices import Masks
 
 _WHOLE = ""
 """The group of all targets, among those of the slices."""
+_ORACLE = ""
+"""The name of the oracle, which no ranker has, among those of the rankers."""
 
 
 class TaskReport(NamedTuple):
@@ -29,14 +32,29 @@ class TaskReport(NamedTuple):
     """By ranker."""
     differences: list[Difference]
     """Between the first ranker and each other."""
+    oracle: dict[str, Any]
+    """Of the same shape as a ranker's; empty without an oracle."""
+    covered: dict[str, dict[str, Any]]
+    """By metric, the share of the distance from the best baseline to the oracle that the first ranker covers."""
 
 
-def judge_task(task: str, outcomes: dict[str, Outcome], judged: Judged, masks: Masks, protocol: Protocol) -> TaskReport:
-    """Return the figures of one task from the ``outcomes`` of the rankers, by name."""
+def judge_task(
+    task: str,
+    outcomes: dict[str, Outcome],
+    judged: Judged,
+    masks: Masks,
+    protocol: Protocol,
+    oracle: Outcome | None = None,
+) -> TaskReport:
+    """Return the figures of one task from the ``outcomes`` of the rankers, by name, and of the ``oracle`` beside them.
+
+    The draws do not depend on the oracle, so that all other figures are the same without it.
+    """
     groups = _groups(task, judged, masks)
+    everyone = outcomes if oracle is None else {**outcomes, _ORACLE: oracle}
     tables = {
         name: {group: _metrics(judged, outcome, rows, protocol) for group, rows in groups.items()}
-        for name, outcome in outcomes.items()
+        for name, outcome in everyone.items()
     }
     first, *others = outcomes
     whole = tables[first][_WHOLE].request  # the requests that have a target, the same for all rankers
@@ -48,13 +66,18 @@ def judge_task(task: str, outcomes: dict[str, Outcome], judged: Judged, masks: M
         mean_by_cluster(cluster[part.request], part.values) for table in tables.values() for part in table.values()
     ]
     pairs = [comparisons.paired(tables[first][_WHOLE], tables[name][_WHOLE], cluster_of) for name in others]
+    ways = []
+    if oracle is not None and others and len(whole):
+        baselines = {name: tables[name][_WHOLE] for name in others}
+        ways.append(covered(tables[first][_WHOLE], baselines, tables[_ORACLE][_WHOLE], cluster_of))
     random = generator(protocol.seed, task)
-    found = iter(bootstrap([*samples, *pairs], len(clusters), protocol.resamples, random))
+    everything = [*samples, *pairs, *(way.sample for way in ways)]
+    found = iter(bootstrap(everything, len(clusters), protocol.resamples, random))
 
     nodes = {}
     for name, table in tables.items():
         estimates = {group: next(found) for group in table}
-        nodes[name] = _node(task, table, estimates, outcomes[name], judged, protocol)
+        nodes[name] = _node(task, table, estimates, everyone[name], judged, protocol)
     metrics = comparisons.compared(tables[first][_WHOLE].names) if len(whole) else []
     differences = [
         Difference(task, metric, first, name, estimate, p)
@@ -63,7 +86,9 @@ def judge_task(task: str, outcomes: dict[str, Outcome], judged: Judged, masks: M
             metrics, next(found), comparisons.sign_flips(pair, protocol.resamples, random), strict=False
         )
     ]
-    return TaskReport(nodes, differences)
+    beside = nodes.pop(_ORACLE, {})
+    shares = [covered_entries(way, next(found)) for way in ways]
+    return TaskReport(nodes, differences, beside, shares[0] if shares else {})
 
 
 def _groups(task: str, judged: Judged, masks: Masks) -> dict[str, NDArray[np.int64]]:
