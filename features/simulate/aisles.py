@@ -38,12 +38,26 @@ class Asked(NamedTuple):
     values: NDArray[np.int8]  # (R, K) attribute values that are asked for, -1 = any will do
     source: NDArray[np.int64]  # (R,) source item, -1 = none
 
+    def take(self, rows: slice) -> Asked:
+        """Return some of the requests."""
+        return self._replace(
+            user=self.user[rows],
+            day=self.day[rows],
+            mission=self.mission[rows],
+            values=self.values[rows],
+            source=self.source[rows],
+        )
+
 
 class Aisles(NamedTuple):
     """Product types that can answer requests. A = aisles of the surface."""
 
     kind: NDArray[np.int64]  # (R, A) product type, -1 = none, -2 = all items
     worth: NDArray[np.float32]  # (R, A) logit
+
+    def take(self, rows: slice) -> Aisles:
+        """Return the aisles of some of the requests."""
+        return Aisles(self.kind[rows], self.worth[rows])
 
 
 def aisles_of(asked: Asked, people: People, catalogue: Catalogue, uniform: NDArray[np.float64]) -> Aisles:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from features.simulate.aisles import Asked, aisles_of
@@ -13,7 +15,7 @@ from features.simulate.draws import Part, generator
 from features.simulate.gaps import Gaps, draw_gaps
 from features.simulate.knobs import Knobs
 from features.simulate.lexicon import Lexicon
-from features.simulate.pages import Pages, show_pages
+from features.simulate.pages import Pages, join_pages, show_pages
 from features.simulate.people import People
 from features.simulate.queries import type_queries
 from features.simulate.sessions import Sessions, make_sessions
@@ -49,13 +51,25 @@ class Requests(NamedTuple):
     values: NDArray[np.int8]  # (R, K)
     source: NDArray[np.int64]  # (R,) -1 = none
     fashion: NDArray[np.float64]  # (R,) decides which type is in fashion there and then
-    query: NDArray[np.object_]  # (R,) str, None where nothing was typed
+    query: pl.Series  # (R,) String, null where nothing was typed
     pages: Pages  # (R, P) each
 
     def take(self, rows: NDArray[np.int64] | slice) -> Requests:
         """Return some of the requests."""
-        own = {name: part[rows] for name, part in zip(self._fields[:-1], self[:-1], strict=True)}
-        return Requests(**own, pages=Pages(*(part[rows] for part in self.pages)))
+        return Requests(
+            surface=self.surface[rows],
+            session=self.session[rows],
+            step=self.step[rows],
+            user=self.user[rows],
+            day=self.day[rows],
+            country=self.country[rows],
+            mission=self.mission[rows],
+            values=self.values[rows],
+            source=self.source[rows],
+            fashion=self.fashion[rows],
+            query=self.query[rows],
+            pages=self.pages.take(rows),
+        )
 
     def asked(self, surface: int) -> tuple[NDArray[np.int64], Asked]:
         """Return the rows of one surface, and what is asked in them."""
@@ -132,25 +146,32 @@ def _ask(
         values=values,
         source=source,
         fashion=fashion,
-        query=np.full(count, None, dtype=object),
-        pages=Pages(*(_wide(part, fill) for part, fill in zip(pages, (-1, 0, 0, 0, 0, 0), strict=True))),
+        query=pl.repeat(None, count, dtype=pl.String, eager=True),
+        pages=pages.widened(WIDEST),
     )
-
-
-def _wide(part: NDArray[np.generic], fill: int) -> NDArray[np.generic]:
-    """Return ``part`` (R, p) filled up to the longest page (R, P)."""
-    return np.pad(part, ((0, 0), (0, WIDEST - part.shape[1])), constant_values=fill)
 
 
 def _looked_at(pages: Pages) -> NDArray[np.int64]:
     """Return the item (R,) that users open from each page: the one they engaged with most, else the first."""
-    return pages.item[np.arange(len(pages.item)), pages.label.argmax(axis=1)]
+    return np.asarray(pages.item[np.arange(len(pages.item)), pages.label.argmax(axis=1)])
 
 
-def _join(groups: list[Requests]) -> Requests:
-    own = {name: np.concatenate([getattr(group, name) for group in groups]) for name in Requests._fields[:-1]}
-    pages = Pages(*(np.concatenate(parts) for parts in zip(*(group.pages for group in groups), strict=True)))
-    return Requests(**own, pages=pages)
+def _join(groups: Sequence[Requests]) -> Requests:
+    """Return the requests of all ``groups`` below each other."""
+    return Requests(
+        surface=np.concatenate([group.surface for group in groups]),
+        session=np.concatenate([group.session for group in groups]),
+        step=np.concatenate([group.step for group in groups]),
+        user=np.concatenate([group.user for group in groups]),
+        day=np.concatenate([group.day for group in groups]),
+        country=np.concatenate([group.country for group in groups]),
+        mission=np.concatenate([group.mission for group in groups]),
+        values=np.concatenate([group.values for group in groups]),
+        source=np.concatenate([group.source for group in groups]),
+        fashion=np.concatenate([group.fashion for group in groups]),
+        query=pl.concat([group.query for group in groups]),
+        pages=join_pages([group.pages for group in groups]),
+    )
 
 
 def _typed(world: World, requests: Requests, block: int) -> Requests:
@@ -164,5 +185,4 @@ def _typed(world: World, requests: Requests, block: int) -> Requests:
         requests.values[rows].astype(np.int64),
         random,
     )
-    requests.query[rows] = typed
-    return requests
+    return requests._replace(query=requests.query.scatter(rows, typed))

@@ -102,7 +102,7 @@ def make_catalogue(knobs: Knobs, lexicon: Lexicon) -> Catalogue:
         popularity=popularity.astype(np.float32),
         by_type=order,
         first=np.searchsorted(kind_of[order], np.arange(types + 1)),
-        arrivals=kind_of[order] * _TYPE_DAYS + created[order].astype(np.float64),
+        arrivals=np.asarray(kind_of[order] * _TYPE_DAYS + created[order], dtype=np.float64),
         complements=_links([kind.complements for kind in lexicon.types[:types]], types, 3),
         siblings=_links(_same_category(lexicon, types), types, 2),
         table=pl.DataFrame(),
@@ -111,12 +111,12 @@ def make_catalogue(knobs: Knobs, lexicon: Lexicon) -> Catalogue:
 
 
 def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def _share_of(count: int, share: float, random: np.random.Generator) -> NDArray[np.bool_]:
     """Return (count,) True for exactly that share of the rows."""
-    return random.permutation(count) < round(share * count)
+    return np.asarray(random.permutation(count) < round(share * count))
 
 
 def _values(lexicon: Lexicon, types: int, kind_of: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int8]:
@@ -162,7 +162,7 @@ def _allowed(language: NDArray[np.int64], random: np.random.Generator) -> NDArra
     """Return where items may be shown: everywhere, or where their language is spoken and in a few places more."""
     count = len(language)
     spoken = np.array([place.language for place in PLACES])  # (C,)
-    allowed = (spoken == language[:, None]) | (random.random((count, len(PLACES))) < NEIGHBOUR)
+    allowed = np.asarray((spoken == language[:, None]) | (random.random((count, len(PLACES))) < NEIGHBOUR))
     allowed[random.random(count) < EVERYWHERE] = True
     return allowed
 

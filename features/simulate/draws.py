@@ -44,12 +44,13 @@ def choose(weights: NDArray[np.float64], uniform: NDArray[np.float64]) -> NDArra
     """Return a column for each row of ``weights`` (R, K), drawn with them by ``uniform`` (R,)."""
     reach = np.cumsum(weights, axis=-1)
     aim = uniform[:, None] * reach[:, -1:]
-    return np.minimum((reach <= aim).sum(axis=-1), weights.shape[-1] - 1)
+    return np.asarray(np.minimum((reach <= aim).sum(axis=-1), weights.shape[-1] - 1))
 
 
 def unit_rows(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rows of ``vectors`` (R, D) with length 1."""
-    return vectors / np.maximum(np.sqrt(np.square(vectors).sum(axis=1, keepdims=True)), 1e-12)
+    length = np.sqrt(np.square(vectors).sum(axis=1, keepdims=True))  # (R, 1)
+    return np.asarray(vectors / np.maximum(length, 1e-12))
 
 
 def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:

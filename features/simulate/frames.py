@@ -48,7 +48,7 @@ def request_frame(requests: Requests, gaps: Gaps, ids: Ids, start: int) -> pl.Da
             Col.REQUEST: numbered("r", len(requests.day), start),
             Col.TASK: _TASKS.gather(requests.surface),
             Col.USER: ids.users.gather(requests.user).set(unknown_user, None),
-            Col.QUERY: pl.Series(requests.query.tolist(), dtype=pl.String),
+            Col.QUERY: requests.query,
             Col.COUNTRY: pl.Series(CODES).gather(requests.country.astype(np.int64)).set(unknown_country, None),
             Col.SOURCE_ITEM: _optional(ids.items, requests.source),
             Col.TIMESTAMP: pl.Series(moment.astype("datetime64[us]")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -10,8 +11,16 @@ from features.errors import DataError
 
 WORLD: Final = 1
 """Version of the world: it changes whenever the same knobs yield other tables."""
-_LEAST = {"items": 50, "users": 1, "events": 1, "days": 1, "seed": 0, "requests": 0}
-_SHARES = ("divergence", "overlap", "cold", "clickbait", "drift")
+_SIZES: Final = {
+    "items": (50, 10_000_000),  # names of brands run out beyond
+    "users": (1, 10_000_000),
+    "events": (1, 10_000_000_000),
+    "seed": (0, 2**62),
+    "days": (1, 36_500),
+    "requests": (0, 10_000_000),
+}
+"""The least and the most of what is counted."""
+_SHARES: Final = ("divergence", "overlap", "cold", "clickbait", "drift")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +55,30 @@ class Knobs:
 
     def __post_init__(self) -> None:
         """Refuse what makes no world."""
-        for name, least in _LEAST.items():
+        for name, (least, most) in _SIZES.items():
             value = getattr(self, name)
-            if value < least:
-                raise DataError(f"{name}: {value} is too small. Pass {least:,} or more.")
+            if not least <= value <= most:
+                raise DataError(f"{name}: {value:,} is out of range. Pass a number from {least:,} to {most:,}.")
         for name in _SHARES:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:  # NaN fails too
                 raise DataError(f"{name}: {value} is no share. Pass a number from 0 to 1.")
-        unknown = [task for task in self.tasks if task not in TASKS]
-        if unknown or not self.tasks or len(set(self.tasks)) < len(self.tasks):
-            found = f"{unknown[0]!r} is no task" if unknown else f"{','.join(self.tasks)!r} names no or equal tasks"
-            raise DataError(f"tasks: {found}. Choose from {', '.join(TASKS)}, each at most once.")
-        if not set(self.tasks) - {"similar"}:
-            raise DataError("tasks: 'similar' alone has no page that leads to it. Add another task.")
+        fault = _fault(self.tasks)
+        if fault:
+            raise DataError(f"tasks: {fault}. Choose from {', '.join(TASKS)}.")
 
     def as_json(self) -> dict[str, Any]:
         """Return the knobs as the manifest states them."""
         return {**asdict(self), "tasks": list(self.tasks)}
+
+
+def _fault(tasks: Sequence[str]) -> str | None:
+    """Return what is wrong with the tasks of a world, or None."""
+    unknown = [task for task in tasks if task not in TASKS]
+    if unknown:
+        return f'"{unknown[0]}" is no task'
+    if len(set(tasks)) < len(tasks):
+        return f'"{",".join(tasks)}" names a task twice'
+    if not tasks:
+        return "none is named"
+    return '"similar" alone has no page that leads to it' if set(tasks) == {"similar"} else None

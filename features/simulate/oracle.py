@@ -25,8 +25,8 @@ def oracle_ranking(world: World, requests: Requests, ids: pl.Series, item_ids: p
     """Return ``request_id, rank, item_id, score``: the items that are expected to add most to the judged gain.
 
     The score is the logarithm of the rate at which production shows an item for this request times the mean label of
-    who looks at it: no other order of the items that were there has a larger expected gain. The oracle knows the user
-    even where the log does not.
+    who looks at it, with the share of an aisle that the first stage of production looks at: no other order of the
+    items that were there has a larger expected gain. The oracle knows the user even where the log does not.
 
     Args:
         world: the world.
@@ -63,8 +63,7 @@ def _ranked(world: World, requests: Requests) -> Iterator[_Ranked]:
         size = max(1, _CELLS // width)
         for start in range(0, len(rows), size):
             part = slice(start, start + size)
-            some = Asked(surface, *(column[part] for column in asked[1:]))
-            yield _best(world, some, Aisles(*(column[part] for column in aisles)), rows[part], requests)
+            yield _best(world, asked.take(part), aisles.take(part), rows[part], requests)
 
 
 def _best(world: World, asked: Asked, aisles: Aisles, rows: NDArray[np.int64], requests: Requests) -> _Ranked:
@@ -72,6 +71,7 @@ def _best(world: World, asked: Asked, aisles: Aisles, rows: NDArray[np.int64], r
     candidates = all_candidates(asked, aisles, depths, world.catalogue, requests.country[rows], None)
     worth = worth_of(asked, aisles, candidates, world.people, world.catalogue, float(world.knobs.days))
     score = judged_worth(asked, worth, candidates.item, world.catalogue)  # (R, L)
+    score += np.log(_looked_at(world, asked, aisles))[:, candidates.aisle]
     score[~candidates.real] = -np.inf
     place = np.argsort(-score, axis=1, kind="stable")[:, :DEPTH]
     best = np.take_along_axis(score, place, axis=1)  # (R, k)
@@ -84,3 +84,11 @@ def _depths(world: World, asked: Asked, aisles: Aisles) -> tuple[int, ...]:
     """Return the size of the largest aisle of each column: everything in them, and nothing from anywhere."""
     sizes = [int(world.catalogue.arrived(column, asked.day).max()) for column in aisles.kind.T[:-1]]
     return (*(max(1, size) for size in sizes), 1)
+
+
+def _looked_at(world: World, asked: Asked, aisles: Aisles) -> NDArray[np.float32]:
+    """Return the share (R, A) of each aisle's items that the first stage of production looks at."""
+    columns = aisles.kind.T[:-1]
+    there = np.stack([world.catalogue.arrived(column, asked.day) for column in columns], axis=1)
+    there = np.column_stack([there, np.full(len(there), len(world.catalogue.by_type))])
+    return np.asarray(np.minimum(1.0, SURFACES[asked.surface].depths / np.maximum(there, 1)), dtype=np.float32)

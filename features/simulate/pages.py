@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,41 @@ class Pages(NamedTuple):
     examination: NDArray[np.float32]  # (R, P)
     probability: NDArray[np.float32]  # (R, P) of label > 0, where it was shown
     value: NDArray[np.float32]  # (R, P) expected label, once it is looked at
+
+    def take(self, rows: NDArray[np.int64] | slice) -> Pages:
+        """Return some of the pages."""
+        return Pages(
+            item=self.item[rows],
+            label=self.label[rows],
+            relevance=self.relevance[rows],
+            examination=self.examination[rows],
+            probability=self.probability[rows],
+            value=self.value[rows],
+        )
+
+    def widened(self, width: int) -> Pages:
+        """Return the pages with places for ``width`` items, the new ones empty."""
+        more = ((0, 0), (0, width - self.item.shape[1]))
+        return Pages(
+            item=np.pad(self.item, more, constant_values=-1),
+            label=np.pad(self.label, more),
+            relevance=np.pad(self.relevance, more),
+            examination=np.pad(self.examination, more),
+            probability=np.pad(self.probability, more),
+            value=np.pad(self.value, more),
+        )
+
+
+def join_pages(parts: Sequence[Pages]) -> Pages:
+    """Return the pages of all ``parts`` below each other; all have places for as many items."""
+    return Pages(
+        item=np.concatenate([part.item for part in parts]),
+        label=np.concatenate([part.label for part in parts]),
+        relevance=np.concatenate([part.relevance for part in parts]),
+        examination=np.concatenate([part.examination for part in parts]),
+        probability=np.concatenate([part.probability for part in parts]),
+        value=np.concatenate([part.value for part in parts]),
+    )
 
 
 def all_candidates(
@@ -116,14 +152,14 @@ def show_pages(
 def further(item: NDArray[np.int64], catalogue: Catalogue) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the probabilities of a cart after a click, and of a purchase after a cart, in the shape of ``item``."""
     logit = np.float32(_LEVEL_QUALITY) * catalogue.quality[item]
-    logit = logit - np.float32(_LEVEL_BAIT) * catalogue.clickbait[item]
+    logit -= np.float32(_LEVEL_BAIT) * catalogue.clickbait[item].astype(np.float32)
     return sigmoid(logit + np.float32(_CART)), sigmoid(logit + np.float32(_PURCHASE))
 
 
 def expected_label(engaged: NDArray[np.float32], item: NDArray[np.int64], catalogue: Catalogue) -> NDArray[np.float32]:
     """Return the mean label of items that are looked at, ``engaged`` being the probability that it is above 0."""
     cart, purchase = further(item, catalogue)
-    return engaged * (1.0 + cart * (1.0 + purchase))
+    return np.asarray(engaged * (1.0 + cart * (1.0 + purchase)), dtype=np.float32)
 
 
 def judged_worth(asked: Asked, worth: Worth, item: NDArray[np.int64], catalogue: Catalogue) -> NDArray[np.float32]:
@@ -137,4 +173,4 @@ def judged_worth(asked: Asked, worth: Worth, item: NDArray[np.int64], catalogue:
 
 def _gumbel(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float32]:
     """Return Gumbel noise: the largest sums of it and logits are a draw without putting back."""
-    return -np.log(random.standard_exponential(shape, dtype=np.float32) + np.float32(1e-30))
+    return np.asarray(-np.log(random.standard_exponential(shape, dtype=np.float32) + np.float32(1e-30)))

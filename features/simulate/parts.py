@@ -10,7 +10,7 @@ import polars as pl
 PART_ROWS = 1_000_000
 """Rows after which a part is closed."""
 _GROUP_ROWS = 131_072
-"""Rows of a row group: a fixed number, because the default follows the threads."""
+"""Rows of a row group: stated, so that the bytes do not follow a default of polars."""
 
 
 def write_table(frame: pl.DataFrame, file: Path) -> None:

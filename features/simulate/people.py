@@ -23,6 +23,8 @@ _THERE_BEFORE = 0.6
 """Share of the users that have an account when the log starts."""
 _HABITS = 8
 """Items that a user has tried before one became the usual one."""
+_AT_ONCE = 65_536
+"""Users whose interests are drawn at once; it bounds the memory."""
 _FOREIGN = 0.04
 """Share of the users that speak another language than their country."""
 
@@ -47,12 +49,12 @@ class People:
     def interests_on(self, user: NDArray[np.int64], day: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the product types (R, I) that interest ``user`` (R,) on ``day`` (R,)."""
         moved = self.moves[user] <= day[:, None]
-        return np.where(moved, self.interests[1, user], self.interests[0, user])
+        return np.asarray(np.where(moved, self.interests[1, user], self.interests[0, user]))
 
     def usual_on(self, user: NDArray[np.int64], day: NDArray[np.float64]) -> NDArray[np.int64]:
         """Return the items (R, I) that ``user`` (R,) buys again and again on ``day`` (R,), -1 = none."""
         moved = self.moves[user] <= day[:, None]
-        return np.where(moved, self.usual[1, user], self.usual[0, user])
+        return np.asarray(np.where(moved, self.usual[1, user], self.usual[0, user]))
 
     def taste_on(self, user: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the style (R, D) that ``user`` (R,) likes after ``share`` (R,) of the log."""
@@ -99,8 +101,11 @@ def _interests(
     """Return (2, U, I) distinct interests: now, and what each makes room for later."""
     types, wanted = trends.shape[1], 2 * INTERESTS
     leaning = np.log(random.gamma(0.25, size=(_LIFESTYLES, types)) + 1e-3)  # (S, T)
-    logit = leaning[lifestyle] + trends[country] + random.gumbel(size=(len(lifestyle), types))  # (U, T)
-    best = np.argsort(-logit, axis=1, kind="stable")[:, :wanted]  # (U, min(2 I, T)), drawn without putting back
+    best = np.empty((len(lifestyle), min(wanted, types)), dtype=np.int64)  # drawn without putting back
+    for start in range(0, len(best), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        known = leaning[lifestyle[part]] + trends[country[part]]  # (some U, T)
+        best[part] = np.argsort(-(known + random.gumbel(size=known.shape)), axis=1, kind="stable")[:, :wanted]
     best = np.pad(best, ((0, 0), (0, wanted - best.shape[1])), mode="wrap")
     return np.stack([best[:, :INTERESTS], best[:, INTERESTS:]])
 

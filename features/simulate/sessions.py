@@ -24,7 +24,7 @@ _ASKED = np.cumsum([0.45, 0.35, 0.15, 0.05])
 _IDEALS = 4
 """Items that a user has in mind, of which the one most to their taste says which attributes are asked for."""
 _RUSH = 0.6
-"""How much busier the busiest hour is than the average one."""
+"""How uneven the hours are: 0 = all alike; the busiest moment is 1 / (1 - this) times as busy as the average one."""
 
 
 class Sessions(NamedTuple):
@@ -148,4 +148,4 @@ def _asked(
     number = np.searchsorted(_ASKED, random.random(len(ideal)))  # (S,)
     searches = (ways == NUMBER["search"]).cumsum(axis=1)  # (S, LONGEST)
     wanted = number[:, None] + np.maximum(searches - 1, 0)
-    return has[:, None, :] & (place[:, None, :] < wanted[:, :, None])
+    return np.asarray(has[:, None, :] & (place[:, None, :] < wanted[:, :, None]))

@@ -34,7 +34,7 @@ class Surface:
 
     def examination(self) -> NDArray[np.float64]:
         """Return the probability (page,) that a position is looked at."""
-        return np.arange(1, self.page + 1) ** -self.decay
+        return np.asarray(np.arange(1, self.page + 1) ** -self.decay, dtype=np.float64)
 
 
 SURFACES: Final = (

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from features.simulate.aisles import Aisles, Asked
 from features.simulate.catalogue import Catalogue
 from features.simulate.people import People
-from features.simulate.surfaces import SURFACES, Surface
+from features.simulate.surfaces import SURFACES
 
 _WRONG = 0.6
 """Worth, as a share of a right attribute's, that a wrong one costs."""
@@ -101,11 +101,6 @@ def _is_usual(asked: Asked, item: NDArray[np.int64], people: People) -> NDArray[
     for slot in range(usual.shape[1]):
         found |= item == usual[:, slot, None]
     return found
-
-
-def examine(surface: Surface) -> NDArray[np.float32]:
-    """Return the examination (P,) of the positions of a page, as float32."""
-    return surface.examination().astype(np.float32)
 
 
 def sigmoid(logit: NDArray[np.float32]) -> NDArray[np.float32]:
