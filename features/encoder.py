@@ -17,16 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import load_arrays, save_arrays
+from features.cpu import has_bfloat16
 from features.errors import DataError
 from features.text import normalise
 from features.vector_cache import VectorCache, cache_folder, read_cached, write_cached
 
 PACKAGED = "packaged"
 """The name of the all-MiniLM-L6-v2 weights that come as a package, and need no network."""
-_FORM = 1
+_FORM = 2
 """Counts up whenever a text gets other vectors than before, so that old ones are not read."""
 _COMMONNESS = 1e-3
 """Smooth inverse frequency: a token of rate p weighs a / (a + p). Source: Arora, Liang & Ma 2017."""
+_BATCH = 64
+"""Texts that go through the model at once: as many as stay in cache."""
 _STATIC_TOKENS = 32
 """Tokens of a query that are read."""
 
@@ -67,8 +70,15 @@ class TextEncoder:
             limit = loaded.max_seq_length
             with suppress(AttributeError):  # a model of token vectors reads all of a text, and cannot be told to stop
                 loaded.max_seq_length = self.max_tokens if limit is None else min(limit, self.max_tokens)
-            self._loaded = loaded
+            self._loaded = loaded.bfloat16() if self._halves(loaded) else loaded
         return self._loaded
+
+    @staticmethod
+    def _halves(model: Any) -> bool:
+        """Whether the model runs in bfloat16: transformers do, models of token vectors have nothing to gain."""
+        from sentence_transformers.sentence_transformer.modules import Transformer
+
+        return has_bfloat16() and any(isinstance(part, Transformer) for part in model)
 
     def _unusable(self, problem: str, error: Exception | None = None) -> DataError:
         said = (line.strip() for line in str(error or "").splitlines())
@@ -97,15 +107,16 @@ class TextEncoder:
             found |= dict(zip(distinct, vectors, strict=True))
         return np.stack([found[key] for key in keys])
 
-    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit vectors of ``texts`` through the model."""
+    def _encode(self, texts: Sequence[str], batch: int = _BATCH) -> NDArray[np.float32]:
+        """Return unit vectors of ``texts`` through the model, ``batch`` at once."""
         model = self._load()
         bar = not self.quiet and sys.stderr.isatty()
         try:
-            vectors = model.encode(list(texts), batch_size=256, show_progress_bar=bar, normalize_embeddings=True)
+            tensors = model.encode(list(texts), batch_size=batch, show_progress_bar=bar, convert_to_tensor=True)
         except Exception as error:  # a model of images, say, takes its texts and fails on them
             raise self._unusable("cannot encode text", error) from error
-        return np.asarray(vectors, dtype=np.float32)
+        vectors = np.asarray(tensors.float().numpy(), dtype=np.float32)
+        return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
     def distil(self) -> StaticEncoder:
         """Return token vectors for queries: each token of the vocabulary through the model on its own, cached.
@@ -132,7 +143,7 @@ class TextEncoder:
         if not isinstance(fast, Tokenizer):
             raise self._unusable("has no fast tokeniser, from which query vectors are distilled")
         tokens = [token for token, _ in sorted(fast.get_vocab().items(), key=lambda pair: pair[1])]
-        vectors = self._encode([_as_text(fast, token) for token in tokens])
+        vectors = self._encode([_as_text(fast, token) for token in tokens], 8 * _BATCH)
         rate = 1 / (np.arange(len(tokens)) + 2.7)
         weight = _COMMONNESS / (_COMMONNESS + rate / rate.sum())
         centred = (vectors - vectors.mean(axis=0)) * weight[:, None]

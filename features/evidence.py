@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from features.counts import Counts
+from features.groups import GROUP_FEATURES, LATEST, GroupEvidence, gather_groups, group_features, likely_groups
 from features.history import History, list_of_key
 from features.imputation import RequestRows
 from features.queries import QueryTable
@@ -35,6 +36,14 @@ PAIR_FEATURES = (
     "country_lift",
     "popularity",
     "task_popularity",
+    "history_text",
+    "source_text",
+    "by_group",
+    "query_shown",
+    "source_shown",
+    "shown",
+    "task_shown",
+    *GROUP_FEATURES,
 )
 """Columns of the context × candidate features (F)."""
 REQUEST_FEATURES = ("query_engagements", "query_length", "history_length", "query_history_length", "query_known")
@@ -44,12 +53,14 @@ _COUNT_PRIOR, _ITEM_PRIOR = 0.1, 10.0
 _FLOOR = 1e-3
 """Smallest affinity or share whose logarithm is told apart from none."""
 _COUNTRY_PRIOR = 5.0
+_ANYWHERE = 0.1
+"""What an engagement in another country counts for."""
 
 
 class Evidence(NamedTuple):
     """Evidence of a block of requests for the whole catalogue. B = requests, N = items; column 0 is padding.
 
-    All (B, N + 1) float32. A row is zero where the request lacks what the evidence is about.
+    All but ``groups`` (B, N + 1) float32. A row is zero where the request lacks what the evidence is about.
     """
 
     query: Dense
@@ -74,6 +85,27 @@ class Evidence(NamedTuple):
     """How often the user engaged with the item before; 0 without an order, where "before" means nothing."""
     country: Dense
     """Engagements of the item in the country."""
+    history_text: Dense
+    """Cosine of the mean text vector of the user's history and the item's."""
+    source_text: Dense
+    """Cosine of the source item's text vector and the item's."""
+    by_group: Dense
+    """Engagements of the item in the country, as many times as its group is likelier in this context than anywhere."""
+    query_shown: Dense
+    """Rows that showed the item for the query."""
+    source_shown: Dense
+    """Rows that showed the item next to the source item."""
+    groups: GroupEvidence
+    """Evidence for product groups instead of items."""
+
+    def at(self, candidates: NDArray[np.int64]) -> Evidence:
+        """Return the evidence for ``candidates`` (B, L) alone, each part (B, L); that for groups stays."""
+        parts: dict[str, Any] = {
+            name: np.take_along_axis(part, candidates, axis=1)
+            for name, part in self._asdict().items()
+            if name != "groups"
+        }
+        return self._replace(**parts)
 
 
 class Known(NamedTuple):
@@ -121,9 +153,13 @@ def gather_evidence(
     used = known.query_history.matrix(list_of, ends, items, rows.hide)  # (B, N + 1)
     text = table.words[filled.query]  # (B, W)
     by_query = _dense(counts.by_query[query]) * counts.scale
+    words = _mean_rows(text)
+    latest = known.history.window(rows.owner, rows.end, LATEST if known.history.ordered else 0, rows.hide)
+    groups = gather_groups(counts.groups, past, latest, filled.source, words)
+    country = _dense(counts.by_country[filled.country]) * counts.scale
     evidence = Evidence(
         query=by_query,
-        words=_dense(_mean_rows(text) @ counts.by_word),
+        words=_dense(words @ counts.by_word),
         lexical=_dense(text @ known.lexical),
         text=_cosine(table, filled.query, known.text),
         affinity=_dense(_binary(past) @ counts.affinity),
@@ -132,7 +168,13 @@ def gather_evidence(
         source=_dense(counts.by_source[filled.source]) * counts.scale,
         previous=_after_last(rows, known),
         repeat=_dense(past),
-        country=_dense(counts.by_country[filled.country]) * counts.scale,
+        country=country,
+        history_text=_unit(past @ known.text) @ known.text.T,
+        source_text=known.text[filled.source] @ known.text.T,
+        by_group=_by_group(groups, counts, country),
+        query_shown=_dense(counts.shown_by_query[query]) * counts.scale,
+        source_shown=_dense(counts.shown_by_source[filled.source]) * counts.scale,
+        groups=groups,
     )
     facts = [
         np.log1p(by_query.sum(axis=1)),
@@ -160,11 +202,19 @@ def _after_last(rows: RequestRows, known: Known) -> Dense:
     return _dense(_shares(known.counts.by_previous[last]))
 
 
+def _by_group(groups: GroupEvidence, counts: Counts, country: Dense) -> Dense:
+    """Return ``Evidence.by_group``: engagements anywhere count a little where a country has too few of its own."""
+    lift = likely_groups(groups, counts.groups)  # (B, G)
+    told = (lift != 1.0).any(axis=1, keepdims=True)
+    common = country + np.float32(_ANYWHERE * counts.scale) * counts.popularity
+    return np.asarray(common * lift[:, counts.groups.group] * told, dtype=np.float32)
+
+
 def pair_features(
     evidence: Evidence, filled: RequestRows, counts: Counts, candidates: NDArray[np.int64]
 ) -> NDArray[np.float32]:
     """Return the features (B, L, F) of ``candidates`` (B, L) in the order of ``PAIR_FEATURES``; padding is 0."""
-    found = Evidence(*(np.take_along_axis(dense, candidates, axis=1) for dense in evidence))  # each (B, L)
+    found = evidence.at(candidates)
     popularity = counts.popularity * counts.scale
     item = popularity[candidates]
     in_task = counts.by_task[filled.task[:, None], candidates] * counts.scale
@@ -192,10 +242,24 @@ def pair_features(
         np.log((found.country + _COUNTRY_PRIOR * share) / (of_country + _COUNTRY_PRIOR) / share) * (of_country > 0),
         np.log1p(item),
         np.log1p(in_task),
+        found.history_text,
+        found.source_text,
+        np.log1p(found.by_group),
+        np.log1p(found.query_shown),
+        np.log1p(found.source_shown),
+        np.log1p(counts.shown_by_task.sum(axis=0)[candidates] * counts.scale),
+        np.log1p(counts.shown_by_task[filled.task[:, None], candidates] * counts.scale),
     )
-    features = np.stack(columns, axis=2).astype(np.float32)  # (B, L, F)
+    by_group = group_features(evidence.groups, counts.groups, candidates)
+    features = np.concatenate([np.stack(columns, axis=2).astype(np.float32), by_group], axis=2)  # (B, L, F)
     features[candidates == MISSING] = 0.0
     return features
+
+
+def _unit(vectors: Dense) -> Dense:
+    """Return the rows with length 1; zeros stay."""
+    norm = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norm, 1e-12), dtype=np.float32)
 
 
 def _log(values: Dense) -> Dense:

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from features.arrays import load_arrays, save_arrays
 from features.config import FeatureConfig
-from features.counts import Counts, Engagements, Sizes, fit_counts, load_counts, save_counts
+from features.counts import Counts, Engagements, Shown, Sizes, fit_counts, load_counts, save_counts
 from features.events import EventRows, previous_items
 from features.quality import RECENT, ItemEvents, Quality, scale, signals
 from features.vocabulary import MISSING
@@ -38,6 +38,7 @@ def fit_statistics(
     kept: NDArray[np.bool_],
     items: pl.DataFrame,
     words: sparse.csr_matrix,
+    group: NDArray[np.int64],
     home: NDArray[np.int64],
     sizes: Sizes,
     config: FeatureConfig,
@@ -52,6 +53,7 @@ def fit_statistics(
         kept: which rows may be counted.
         items: the catalogue in the order of its rows.
         words: (K, W) hashed words of the query vocabulary.
+        group: (N + 1,) product group of each item.
         home: (U,) home country rows.
         sizes: rows of the vocabularies.
         config: settings.
@@ -70,10 +72,20 @@ def fit_statistics(
         item=part.item,
         previous=previous,
     )
+    pages = shown if len(part.item) < len(shown.item) else shown.take(np.zeros(0, dtype=np.int64))
     # A ratio of rows and not of engagements, for what is not kept was or was not engaged with is not to be known.
     scale_of_all = len(rows.item) / max(len(shown.item), 1)
     return Statistics(
-        counts=fit_counts(engagements, words, sizes, config.counts, seed, scale=scale_of_all),
+        counts=fit_counts(
+            engagements,
+            Shown(pages.task, pages.query, pages.source, pages.item),
+            words,
+            group,
+            sizes,
+            config.counts,
+            seed,
+            scale=scale_of_all,
+        ),
         quality=scale(signals(items, _item_events(shown, sizes.items), config.quality)),
         exposure=np.bincount(shown.item, minlength=sizes.items).astype(np.float32),
     )

@@ -22,6 +22,7 @@ from features.encoder import StaticEncoder, TextEncoder
 from features.errors import DataError
 from features.events import EventRows, Past, build_past, encode_events, is_ordered, task_rows
 from features.evidence import PAIR_FEATURES, REQUEST_FEATURES, Known
+from features.groups import deepest
 from features.history import History
 from features.imputation import Imputer, RequestRows
 from features.known import Vocabularies, home_countries
@@ -129,6 +130,7 @@ class FittedEvents:
         title_row: (N + 1,) the table's row of each item's title, 0 where it is not there.
         items: the catalogue in the order of its rows.
         words: (K, W) hashed words of the query vocabulary.
+        group: (N + 1,) product group of each item.
         home: (U,) home country rows.
         sizes: rows of the vocabularies.
         config: settings.
@@ -140,6 +142,7 @@ class FittedEvents:
     title_row: NDArray[np.int64]
     items: pl.DataFrame
     words: sparse.csr_matrix
+    group: NDArray[np.int64]
     home: NDArray[np.int64]
     sizes: Sizes
     config: FeatureConfig
@@ -151,6 +154,7 @@ class FittedEvents:
             kept,
             self.items,
             self.words,
+            self.group,
             self.home,
             self.sizes,
             self.config,
@@ -196,8 +200,16 @@ def fit_features(
         title_row=title_row,
         items=items,
         words=bag_of_words([None] * (UNKNOWN + 1) + known.queries.values.to_list(), config.counts.word_buckets),
+        group=deepest(catalogue.category),
         home=home_countries(users, known),
-        sizes=Sizes(len(tasks), known.users.size, known.countries.size, known.queries.size, catalogue.rows),
+        sizes=Sizes(
+            tasks=len(tasks),
+            users=known.users.size,
+            countries=known.countries.size,
+            queries=known.queries.size,
+            items=catalogue.rows,
+            categories=known.categories.size,
+        ),
         config=config,
     )
     seen = np.zeros(known.users.size, dtype=bool)

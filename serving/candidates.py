@@ -62,6 +62,9 @@ def from_evidence(
         (evidence.source, sizes.source),
         (evidence.source_affinity, sizes.source_affinity),
         (evidence.previous, sizes.previous),
+        (evidence.by_group, sizes.groups),
+        (evidence.query_shown, sizes.shown),
+        (evidence.source_shown, sizes.shown),
         (popularity, sizes.popularity),
     )
     return [best(scores, blocked, size) for scores, size in sources if size and scores.any()]

@@ -53,10 +53,10 @@ def export(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")] = False,
 ) -> None:
     """Answer a file of requests, to Parquet; a killed export goes on where it stopped."""
+    from features.progress import progress_bar
     from serving.exclusion import parse
     from serving.export import ExportSettings
     from serving.export import export as write_answers
-    from features.progress import progress_bar
     from serving.ranker import Ranker
 
     ranker = Ranker.load(run)

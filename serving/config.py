@@ -27,6 +27,10 @@ class CandidateConfig:
     """Items of the source item's linear affinity."""
     previous: int = 50
     """Items engaged with after the user's last item."""
+    groups: int = 150
+    """Popular items of the product groups that the request, the user and the source item point to."""
+    shown: int = 50
+    """Items shown for the query, and as many shown next to the source item, engaged with or not."""
     popularity: int = 50
     """Most engaged items of the task."""
     everything: int = 500

@@ -41,6 +41,8 @@ class StageConfig:
     """Steps in which the step size rises to it."""
     decay_after: int = 300
     """Steps after which it falls with the square root of the step."""
+    averaging: float = 0.98
+    """What the moving average of the weights keeps of itself in a step; the average is what is validated and kept."""
     batch: int = 1024
     """Requests of a step; less where the data is small."""
     max_epochs: float = 30.0
@@ -83,8 +85,12 @@ class RankerStageConfig(StageConfig):
 
     batch: int = 256
     """Lists of a step."""
-    max_epochs: float = 12.0
+    max_epochs: float = 24.0
     """Passes over the lists at most."""
+    max_steps: int = 1500
+    """Steps at most."""
+    min_round: int = 80
+    """Fewest steps between two validations."""
     targets: int = 4
     """Targets of a list at most; requests with more get several lists."""
     hard: int = 40

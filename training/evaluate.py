@@ -62,7 +62,7 @@ def evaluate(
     )
     judged = read_judged(folder, protocol)
     oracle = read_oracle(folder.root, judged, protocol)
-    contenders = [contender(ranker.knowing(_past(folder, protocol)), protocol)]
+    contenders = [contender(ranker.knowing(known_before(folder, protocol)), protocol)]
     contenders += baseline_contenders(names, judged, protocol)
     evaluation = judge(
         contenders, judged, protocol, data_hash=data_hash(folder), model_id=ranker.model_id, oracle=oracle
@@ -81,7 +81,7 @@ def contender(ranker: Ranker, protocol: Protocol) -> Contender:
     )
 
 
-def _past(folder: DataFolder, protocol: Protocol) -> pl.DataFrame:
+def known_before(folder: DataFolder, protocol: Protocol) -> pl.DataFrame:
     """Return what users did before the judged split, in the order of the table, without rows of programs."""
     row = "__past_row"
     wanted = pl.col(Col.SPLIT).is_in(protocol.earlier) & (pl.col(Col.SOURCE) == LOG)

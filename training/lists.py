@@ -112,10 +112,11 @@ def build_lists(
         page = np.where(engaged[block].any(axis=1), rows.request[at[block]], -1)
         blocks.append(_block(engine, requests.take(block), given[block], page, unfit, config, exclude_seen, rng))
     width = max(found[0].shape[1] for found in blocks)
-    items, pairs, facts = (
+    items, pairs, facts, drawn = (
         np.concatenate([_widened(part, width) for part in parts]) for parts in zip(*blocks, strict=True)
     )
     label, weight = _labels(rows, member, engaged, items, config.task_balance)
+    weight[:, config.targets : config.targets + zeros.shape[1]] *= drawn
     lists = Lists(hidden, items, label, weight, pairs, facts, requests)
     told = np.flatnonzero((weight * (items > 0)).any(axis=1))
     return lists.take(told) if len(told) else lists
@@ -210,10 +211,12 @@ def _block(
     config: RankerStageConfig,
     exclude_seen: NDArray[np.bool_],
     rng: np.random.Generator,
-) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return items (b, L), features (b, L, F) and facts (b, G) of a block of lists.
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return items (b, L), features (b, L, F), facts (b, G) and the drawn share (b, 1) of a block of lists.
 
     A list begins with its ``given`` items; negatives follow unless its ``page`` (b,), the number of its request, is -1.
+    What was shown is among the candidates, of which only a share is drawn: each candidate that is given as shown stands
+    for itself alone, and counts for that share of a drawn one, so that a list is a fair picture of what will be ranked.
     """
     block = engine.prepare(requests, exclude_seen)
     candidates = engine.candidates(block, 0)
@@ -225,4 +228,6 @@ def _block(
     left_out = unfit.of_user(requests.rows, negatives) | unfit.of_request(page, negatives) | (page < 0)[:, None]
     left_out |= (negatives[:, :, None] == given[:, None, :]).any(axis=2)
     item = np.concatenate([given, np.where(left_out, 0, negatives)], axis=1)
-    return item.astype(np.int32), engine.pairs(block, item), block.contexts.facts.numpy()
+    most = max(config.hard, 1)
+    drawn = most / np.maximum((candidates > 0).sum(axis=1, keepdims=True), most)
+    return item.astype(np.int32), engine.pairs(block, item), block.contexts.facts.numpy(), drawn.astype(np.float32)

@@ -118,9 +118,10 @@ class RankerStage(Stage[ListBatch]):
         score = (self.indexed[batch.item] @ searched.unsqueeze(-1)).squeeze(-1)  # (B, L)
         return torch.cat([score.unsqueeze(-1), batch.pairs], dim=-1)
 
-    def trained(self) -> list[nn.Parameter]:
-        """Return the parameters of the ranker."""
-        return list(self.model.ranker.parameters())
+    @property
+    def part(self) -> nn.Module:
+        """The ranker."""
+        return self.model.ranker
 
     def loss(self, batch: ListBatch) -> Tensor:
         """Return the binary cross-entropy over the items of the lists."""

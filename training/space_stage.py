@@ -152,9 +152,10 @@ class SpaceStage(Stage[SpaceBatch]):
         self.log_expected = torch.log(in_batch + data.negatives / (data.features.catalogue.rows - 1))  # (N + 1,)
         self.memory = torch.zeros(1)
 
-    def trained(self) -> list[nn.Parameter]:
-        """Return the parameters of the towers."""
-        return list(self.model.space.parameters())
+    @property
+    def part(self) -> nn.Module:
+        """The towers."""
+        return self.model.space
 
     def on_train_epoch_start(self) -> None:
         """Refresh the item vectors that histories and source items are read from."""
@@ -175,7 +176,8 @@ class SpaceStage(Stage[SpaceBatch]):
         contexts = batch.contexts
         source = self.memory[contexts.source] * (contexts.source != 0).unsqueeze(-1)
         context = space.contexts(contexts, source, self.memory).vector  # (B, D)
-        logits = space.scale * context @ vectors.T - self.log_expected[column]  # (B, B + U)
+        with torch.autocast("cpu", enabled=False):  # a softmax over thousands needs the digits
+            logits = space.scale * context.float() @ vectors.float().T - self.log_expected[column]  # (B, B + U)
         size = len(batch.target)
         other = ~torch.eye(size, len(column), dtype=torch.bool)
         hit = batch.target.unsqueeze(1) == column  # (B, B + U)

@@ -15,8 +15,10 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
+from features.cpu import has_bfloat16
 from features.errors import DataError
 from serving.atomic import replacing
 from serving.engine import Engine
@@ -52,6 +54,8 @@ class Stage(LightningModule, Generic[Batch]):
         super().__init__()
         self.model, self.make, self.plan, self.config, self.validation = model, make, plan, config, validation
         self.name = name
+        self._halves = has_bfloat16()
+        self.average = AveragedModel(self.part, avg_fn=_averaging(config.averaging))
         self.rounds: list[dict[str, float]] = []
         self._answers: list[NDArray[np.int64]] = []
         self._engine: Engine | None = None
@@ -64,9 +68,14 @@ class Stage(LightningModule, Generic[Batch]):
         """Return the served path with the weights as they are."""
         raise NotImplementedError
 
+    @property
+    def part(self) -> nn.Module:
+        """The part of the model that is trained."""
+        raise NotImplementedError
+
     def trained(self) -> list[nn.Parameter]:
         """Return the parameters of this stage."""
-        raise NotImplementedError
+        return list(self.part.parameters())
 
     def answer(self, engine: Engine, validation: Validation, block: slice) -> NDArray[np.int64]:
         """Return the best item rows of a block of validation requests."""
@@ -74,7 +83,7 @@ class Stage(LightningModule, Generic[Batch]):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Adam, at a rate that depends on the step alone: a number of steps means the same wherever it was chosen."""
-        adam = torch.optim.Adam(self.trained(), lr=self.config.learning_rate)
+        adam = torch.optim.Adam(self.trained(), lr=self.config.learning_rate, fused=True)
         rate = torch.optim.lr_scheduler.LambdaLR(adam, self.config.rate_at)
         return {"optimizer": adam, "lr_scheduler": {"scheduler": rate, "interval": "step"}}
 
@@ -89,7 +98,8 @@ class Stage(LightningModule, Generic[Batch]):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a step."""
-        loss = self.loss(batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._halves):  # weights and their steps stay float32
+            loss = self.loss(batch)
         if not torch.isfinite(loss):
             raise DataError(
                 f"{self.name}: the loss of step {self.global_step} is {float(loss)}. Lower "
@@ -98,8 +108,13 @@ class Stage(LightningModule, Generic[Batch]):
         self.log(f"{self.name}_loss", loss, prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Take the step into the average."""
+        self.average.update_parameters(self.part)
+
     def on_validation_start(self) -> None:
-        """Build the served path once for the validation."""
+        """Build the served path once for the validation, with the average of the weights."""
+        self._exchange()
         self._engine, self._answers = self.engine(), []
 
     def validation_step(self, block: slice, batch_idx: int) -> None:
@@ -108,14 +123,26 @@ class Stage(LightningModule, Generic[Batch]):
             self._answers.append(self.answer(self._engine, self.validation, block))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the round."""
+        """Log the metrics of the round, and go on with the weights as they were."""
         self._engine = None
+        self._exchange()
         if self.validation is None:
             return
         found = self.validation.metrics(np.concatenate(self._answers))
         self.rounds.append(found)
         self.log_dict({f"{self.name}_{name}": value for name, value in found.items() if name != METRIC})
         self.log(f"{self.name}_{METRIC}", found[METRIC], prog_bar=True)
+
+    def _exchange(self) -> None:
+        """Put the average of the weights in the place of the weights, and these in its place."""
+        for own, average in zip(self.part.parameters(), self.average.module.parameters(), strict=True):
+            own.data, average.data = average.data, own.data
+
+    def settle(self) -> None:
+        """Keep the average of the weights, at the end."""
+        with torch.no_grad():
+            for own, average in zip(self.part.parameters(), self.average.module.parameters(), strict=True):
+                own.copy_(average)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the metrics of the rounds."""
@@ -124,6 +151,16 @@ class Stage(LightningModule, Generic[Batch]):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the metrics of the rounds back."""
         self.rounds = list(checkpoint["rounds"])
+
+
+def _averaging(most: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Return the moving average that keeps ``most`` of itself in a step, and less in the first steps."""
+
+    def step(average: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+        kept = min(most, (1 + int(steps)) / (10 + int(steps)))
+        return average.lerp(current, 1 - kept)
+
+    return step
 
 
 def run_stage(
@@ -192,9 +229,11 @@ def _trained(
     else:
         trainer.fit(stage, ckpt_path=None if before is None else checkpoint, weights_only=True)
     if not validated:
+        stage.settle()
         return Outcome(stage.plan.rounds, stage.plan.round)
     state = torch.load(folder / f"{best.filename}.ckpt", weights_only=True)
     stage.load_state_dict(state["state_dict"])
+    stage.settle()
     kept = int(state["epoch"]) + 1
     return Outcome(kept, stage.plan.round, stage.rounds[kept - 1])
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from math import log, log1p
+from math import log, log1p, sqrt
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from scipy import sparse
 
 from features.counts import Counts
 from features.evidence import PAIR_FEATURES, REQUEST_FEATURES, Known, gather_evidence, pair_features
+from features.groups import GroupCounts
 from features.history import History
 from features.imputation import RequestRows
 from features.queries import QueryTable
@@ -27,6 +28,15 @@ COUNTS = Counts(  # three items; users, countries and queries have one known row
     by_previous=matrix(NOTHING, NOTHING, [0, 3, 0, 0], NOTHING),
     by_country=matrix(NOTHING, NOTHING, [0, 1, 1, 0]),
     affinity=matrix(NOTHING, [0, 0, 0.5, 0], [0, 0.2, 0, -0.1], [0, 0.3, 0, 0]),
+    groups=GroupCounts(  # item 1 is of group 2, the others of group 3
+        group=np.array([0, 2, 3, 3]),
+        share=np.array([0, 0, 0.75, 0.25], dtype=np.float32),
+        by_source=matrix(NOTHING, NOTHING, NOTHING, [0, 0, 1, 3]),
+        by_word=matrix([0, 0, 0.5, 0.25], [0, 0, 0, 0.1]),
+    ),
+    shown_by_task=np.array([[0, 9, 4, 2], [0, 1, 0, 0]], dtype=np.float32),
+    shown_by_query=matrix(NOTHING, NOTHING, [0, 6, 0, 2]),
+    shown_by_source=matrix(NOTHING, NOTHING, NOTHING, [0, 4, 3, 0]),
     scale=2.0,
 )
 TABLE = QueryTable(
@@ -68,6 +78,11 @@ def features(
     return by_name, dict(zip(REQUEST_FEATURES, facts[0].tolist(), strict=True))
 
 
+# What the four parts below multiply up to, for items of group 2 and of group 3.
+LIFT = (
+    (3.25 / 5 / 0.75) * (1.45 / 2.7 / 0.75) * (3.25 / 7 / 0.75) * (0.2875 / 0.475 / 0.75),
+    (1.75 / 5 / 0.25) * (1.25 / 2.7 / 0.25) * (3.75 / 7 / 0.25) * (0.1875 / 0.475 / 0.25),
+)
 FULL = {"user": 2, "country": 2, "query": 1, "source": 3}
 # Popularity 4 and 1, twice as much in all: 8, 2, 0 of 10.
 EXPECTED = {
@@ -93,6 +108,20 @@ EXPECTED = {
     ],
     "popularity": [log1p(8), log1p(2), 0],
     "task_popularity": [log1p(8), log1p(2), 0],
+    "history_text": [1 / sqrt(2), 1 / sqrt(2), 1.4 / sqrt(2)],  # items 1 and 2: (1, 0) and (0, 1)
+    "source_text": [0.6, 0.8, 1],
+    # Twice 1 engagement with items 1 and 2 in the country, and a tenth of twice 4, 1 and 0 engagements anywhere.
+    "by_group": [log1p((2 + 0.8) * LIFT[0]), log1p((2 + 0.2) * LIFT[1]), 0],
+    "query_shown": [log1p(12), 0, log1p(4)],
+    "source_shown": [log1p(8), log1p(6), 0],
+    "shown": [log1p(20), log1p(8), log1p(4)],
+    "task_shown": [log1p(18), log1p(8), log1p(4)],
+    # The user has one item of either group, and 3 more by popularity; the latest item counts 1, the one before 0.7.
+    "group_affinity": [log((1 + 3 * 0.75) / 5 / 0.75)] + [log((1 + 3 * 0.25) / 5 / 0.25)] * 2,
+    "group_recent": [log((0.7 + 0.75) / 2.7 / 0.75)] + [log((1 + 0.25) / 2.7 / 0.25)] * 2,
+    "group_source": [log((1 + 3 * 0.75) / 7 / 0.75)] + [log((3 + 3 * 0.25) / 7 / 0.25)] * 2,
+    # Means over the two words: 0.25 and 0.175.
+    "group_query": [log((0.25 + 0.05 * 0.75) / 0.475 / 0.75)] + [log((0.175 + 0.05 * 0.25) / 0.475 / 0.25)] * 2,
 }
 
 
@@ -116,6 +145,8 @@ def test_a_request_with_nothing_knows_what_is_popular_and_no_more() -> None:
     sources = known()
     found, facts = features(request(sources, task=1), sources)
     assert found.pop("popularity") == pytest.approx(EXPECTED["popularity"])
+    assert found.pop("shown") == pytest.approx(EXPECTED["shown"])
+    assert found.pop("task_shown") == pytest.approx([log1p(2), 0, 0])
     assert not any(any(values) for values in found.values())
     assert not any(facts.values())
 
@@ -123,12 +154,21 @@ def test_a_request_with_nothing_knows_what_is_popular_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("fields", "left"),
     [
-        ({"user": 2}, {"affinity", "affinity_log", "previous_share", "repeat"}),
+        (
+            {"user": 2},
+            {
+                *("affinity", "affinity_log", "previous_share", "repeat"),
+                *("history_text", "group_affinity", "group_recent", "by_group"),
+            },
+        ),
         ({"country": 2}, {"country_lift"}),
-        ({"source": 3}, {"source_affinity", "source_count"}),
+        ({"source": 3}, {"source_affinity", "source_count", "source_text", "group_source", "by_group", "source_shown"}),
         (
             {"query": 1},
-            {"query_ratio", "query_count", "query_share", "word_share", "lexical", "lexical_of_best", "text_cosine"},
+            {
+                *("query_ratio", "query_count", "query_share", "word_share"),
+                *("lexical", "lexical_of_best", "text_cosine", "group_query", "by_group", "query_shown"),
+            },
         ),
         ({"query": 2}, {"text_cosine"}),  # a new query of no known word
         ({"user": 1, "country": 1}, set()),  # a new user in a new country
@@ -137,8 +177,9 @@ def test_a_request_with_nothing_knows_what_is_popular_and_no_more() -> None:
 def test_each_field_brings_its_own_evidence(fields: dict[str, int], left: set[str]) -> None:
     sources = known()
     found, _ = features(request(sources, **fields), sources)
-    for name in set(PAIR_FEATURES) - {"popularity", "task_popularity"}:
-        expected = EXPECTED[name] if name in left and fields.get("query") != 2 else None
+    for name in set(PAIR_FEATURES) - {"popularity", "task_popularity", "shown", "task_shown"}:
+        whole = name in left and name != "by_group" and fields.get("query") != 2  # by_group says something else alone
+        expected = EXPECTED[name] if whole else None
         if expected:
             np.testing.assert_allclose(found[name], expected, rtol=1e-4, atol=1e-6, err_msg=name)
         else:
@@ -151,7 +192,7 @@ def test_padding_is_zero_and_candidates_are_read_where_they_stand() -> None:
     found, _ = features(rows, sources, (0, 3, 0, 1))
     straight, _ = features(rows, sources)
     for name in PAIR_FEATURES:
-        assert found[name] == [0, straight[name][2], 0, straight[name][0]]
+        assert found[name] == [0, straight[name][2], 0, straight[name][0]], name
 
 
 def test_knowledge_ends_where_the_row_says() -> None:

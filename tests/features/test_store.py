@@ -86,7 +86,7 @@ def test_a_world_by_hand(tiny_encoder: str) -> None:
     assert features.known.queries.values.to_list() == ["chair", "red"]
     np.testing.assert_array_equal(features.home, [0, 0, 4, 0, 3])
     np.testing.assert_array_equal(features.seen_users[2:], [True, True, False])
-    np.testing.assert_array_equal(fitted.sizes, [3, 5, 5, 4, 4])
+    np.testing.assert_array_equal(fitted.sizes, [3, 5, 5, 4, 4, 5])
     np.testing.assert_array_equal(fitted.title_row, [0, 3, 0, 0])  # of chair, red, red chair: the one source's title
     answer_all(features, fitted)
 

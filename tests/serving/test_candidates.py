@@ -119,11 +119,19 @@ def test_requests_of_a_block_do_not_share_what_is_blocked():
     assert [np.flatnonzero(~row).tolist() for row in blocked] == [[3, 4, 5], [1, 2, 4, 5]]
 
 
-@pytest.mark.parametrize("name", [name for name in Evidence._fields if name not in ("text", "repeat", "country")])
+SOURCES = {name: name for name in Evidence._fields} | {
+    "by_group": "groups",
+    "query_shown": "shown",
+    "source_shown": "shown",
+}
+BRING_NONE = ("text", "repeat", "country", "history_text", "source_text", "groups")
+
+
+@pytest.mark.parametrize("name", [name for name in Evidence._fields if name not in BRING_NONE])
 def test_each_source_of_counts_brings_its_own_candidates(name):
     empty = {field: np.zeros((1, 4), dtype=np.float32) for field in Evidence._fields}
     evidence = Evidence(**(empty | {name: array([0, 0, 2, 1])}))
-    sizes = CandidateConfig(**{field.name: 0 for field in fields(CandidateConfig)} | {name: 1})
+    sizes = CandidateConfig(**{field.name: 0 for field in fields(CandidateConfig)} | {SOURCES[name]: 1})
     found = from_evidence(evidence, np.zeros((1, 4), dtype=np.float32), nothing_blocked(evidence.text), sizes)
     assert [rows.tolist() for rows in found] == [[[2]]]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.evidence import REQUEST_FEATURES
-from tests.training.prepared import EXCLUDED, Prepared
+from tests.training.prepared import EXCLUDED, STAGE, Prepared
 from training.config import DropoutConfig
 
 
@@ -126,8 +126,13 @@ def test_weights_are_those_of_the_rows(prepared):
     assert lists.weight[:, :2][targets] == pytest.approx(1.0)  # every label and weight of this world is 1
     several = targets.all(axis=1)
     assert several.any()
-    assert lists.weight[several][:, 2:] == pytest.approx(2.0)
-    assert lists.weight[~several & targets[:, 0]][:, 2:] == pytest.approx(1.0)
+    shown = slice(2, 2 + STAGE.zeros)
+    drawn = slice(2 + STAGE.zeros, None)
+    assert lists.weight[several][:, drawn] == pytest.approx(2.0)
+    assert lists.weight[~several & targets[:, 0]][:, drawn] == pytest.approx(1.0)
+    # What was shown counts for the share of the candidates that is drawn: 8 of those that the request has.
+    ratio = lists.weight[:, shown] / lists.weight[:, drawn][:, :1]
+    assert (ratio < 1).all() and (ratio >= STAGE.hard / (prepared.features.catalogue.rows - 1) - 1e-6).all()
 
 
 def test_hidden_users_have_no_history(prepared):
