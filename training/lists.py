@@ -164,17 +164,14 @@ def _labels(
     return label, weight
 
 
-def _reachable(
-    given: NDArray[np.int64], candidates: NDArray[np.int64], targets: int, idle: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Return the items that lists are ``given`` (b, P + Z), without targets that are no candidates of their request.
+def _reachable(given: NDArray[np.int64], candidates: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the items that lists are ``given`` (b, P + Z), without those that are no candidates of their request.
 
     They will not be ranked, so nothing is to be learned of them; and as negatives are candidates, the ranker would take
-    what marks the others for a mark of targets. Lists of what was shown, ``idle`` (b,) ones too, stay as they are.
+    what marks the others for a mark of targets.
     """
-    found = (candidates[:, :, None] == given[:, None, :targets]).any(axis=1)  # (b, P)
-    kept = found | (given[:, targets:] > 0).any(axis=1, keepdims=True) | idle[:, None]
-    return np.concatenate([np.where(kept, given[:, :targets], 0), given[:, targets:]], axis=1)
+    found = np.stack([(candidates == column[:, None]).any(axis=1) for column in given.T], axis=1)
+    return np.where(found, given, 0)
 
 
 def _widened(part: NDArray[Any], width: int) -> NDArray[Any]:
@@ -220,7 +217,7 @@ def _block(
     """
     block = engine.prepare(requests, exclude_seen)
     candidates = engine.candidates(block, 0)
-    given = _reachable(given, candidates, config.targets, page < 0)
+    given = _reachable(given, candidates)
     hard = draw(candidates, config.hard, rng)
     uniform = rng.integers(1, engine.features.catalogue.rows, (len(given), config.uniform))
     uniform = np.where(np.take_along_axis(block.blocked, uniform, axis=1), 0, uniform)

@@ -63,15 +63,13 @@ class Prepared:
         return build_lists(*arguments)
 
     def told(self, engine: Engine) -> NDArray[np.int64]:
-        """Return the ranker's engaged rows that it learns from: candidates, or with others shown beside them."""
+        """Return the ranker's engaged rows that it learns from: those whose item is a candidate of their request."""
         rows, past = self.seen.rows, self.seen.past
         at = np.flatnonzero(self.own & rows.engaged)
         own = past._replace(end=past.end[at], query_end=past.query_end[at])
         requests = Requests(request_rows(rows.take(at), own), self.seen.table, self.seen.title_row)
         candidates = engine.candidates(engine.prepare(requests, EXCLUDED), 0)
-        reachable = (candidates == rows.item[at][:, None]).any(axis=1)
-        beside = np.isin(rows.request[at], rows.request[self.own & ~rows.engaged])
-        return at[reachable | beside]
+        return at[(candidates == rows.item[at][:, None]).any(axis=1)]
 
     def pages(self, lists: Lists) -> list[list[NDArray[np.int64]]]:
         """Return for each list the rows of its request, found by its first target that is left and its context."""

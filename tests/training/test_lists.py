@@ -52,7 +52,7 @@ def test_logged_zeros_come_after_the_targets(prepared, lists):
         listed = {int(item) for item in lists.item[place, 2:4] if item}
         if lists.label[place, 0]:
             shown = [{int(rows.item[row]) for row in page if not rows.engaged[row]} for page in pages]
-            assert any(listed == zeros for zeros in shown)  # a page holds two rows, so none is cut
+            assert any(listed <= zeros for zeros in shown)  # those that are no candidates are left out
     assert (lists.item[:, 2:4] > 0).any()
 
 
