@@ -1,4 +1,4 @@
-"""What a missing field costs a run, beside what is popular: ``python benchmarks/hidden.py RUN DATA``.
+"""What a hidden query or user costs a run, beside what is popular: ``python benchmarks/hidden.py RUN DATA``.
 
 On the embedded marketplace, search without its query must lose more than half of its NDCG, and recommendation without
 its user must come down to near popularity: what is learned there comes from the fields, not from the surface alone.
@@ -21,7 +21,7 @@ from training.evaluation.judge import judge
 from training.evaluation.judged import read_judged
 from training.evaluation.protocol import Contender, Protocol
 
-FIELDS = (Col.QUERY, Col.USER, Col.COUNTRY, Col.SOURCE_ITEM)
+FIELDS = (Col.QUERY, Col.USER)
 METRIC = "ndcg_at_10"
 
 

@@ -55,6 +55,10 @@ class Requests(NamedTuple):
         return self._replace(rows=RequestRows(*(column[at] for column in self.rows)))
 
 
+_CACHED_PAIRS = 8192
+"""Pairs that are scored at once: what the ranker makes of so many stays in the processor's cache."""
+
+
 @dataclass(frozen=True)
 class Engine:
     """A model over features, with everything that is computed once for its catalogue.
@@ -143,10 +147,17 @@ class Engine:
     @torch.inference_mode()
     def score_listed(self, listed: Listed) -> Tensor:
         """Return logits (B, L) of listed candidates, ``-inf`` for padding."""
-        at = torch.from_numpy(listed.candidates)
-        request = self.encode(listed.contexts)
-        logits = self.model.score(request, listed.contexts.task, self.side, at, torch.from_numpy(listed.pairs))
-        return logits.masked_fill(at == 0, -torch.inf)
+        at, pairs = torch.from_numpy(listed.candidates), torch.from_numpy(listed.pairs)
+        request, task = self.encode(listed.contexts), listed.contexts.task
+        size = max(1, _CACHED_PAIRS // max(at.shape[1], 1))
+        parts = [slice(start, start + size) for start in range(0, len(at), size)]
+        logits = [
+            self.model.score(
+                RequestSide(*(side[part] for side in request)), task[part], self.side, at[part], pairs[part]
+            )
+            for part in parts
+        ]
+        return torch.cat(logits).masked_fill(at == 0, -torch.inf) if logits else torch.zeros(at.shape)
 
     def rank(
         self, requests: Requests, exclude_seen: NDArray[np.bool_], count: int

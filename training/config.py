@@ -55,7 +55,7 @@ class StageConfig:
     """Fewest steps between two validations."""
     max_rounds: int = 24
     """Most validations of a stage."""
-    patience: int = 3
+    patience: int = 2
     """Rounds without a better validation before the stage stops."""
     least_gain: float = 5e-4
     """What NDCG must gain for a validation to count as better; the best round is kept all the same."""

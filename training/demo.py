@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -66,6 +67,7 @@ def demo(
         logger.info("%s: %s", place, step.what)
         start = monotonic()
         step.do(folder)
+        gc.collect()  # a fit leaves circles of large objects
         folder = folder.took(step.name, monotonic() - start)
         logger.info("%s: took %s", place, duration(monotonic() - start))
     evaluation = json.loads(folder.evaluation.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import shutil
@@ -151,11 +152,14 @@ def _fit(
     metrics = _metrics(chosen)
     first = target.out / SELECTION if refit else target.out
     _write(first, chosen, config, name, (Split.TRAIN,), metrics, complete=refit)
+    outcomes = (chosen.space, chosen.ranker)
+    del chosen, judged  # the second phase needs the memory
+    gc.collect()
     if refit:
-        steps = (chosen.space.steps, chosen.ranker.steps)
+        steps = tuple(outcome.steps for outcome in outcomes)
         logger.info("chosen: %d steps of the space, %d of the ranker; fitting on train and valid", *steps)
         tables = Tables(items, users, events, manner, None)
-        both = run_phase(tables, config, target.work / "refit", watch_refit, (chosen.space, chosen.ranker))
+        both = run_phase(tables, config, target.work / "refit", watch_refit, outcomes)
         _write(target.out, both, config, name, (Split.TRAIN, Split.VALID), metrics, complete=False)
     shutil.rmtree(target.work / "choose", ignore_errors=True)
     shutil.rmtree(target.work / "refit", ignore_errors=True)

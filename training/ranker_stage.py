@@ -139,6 +139,10 @@ class RankerStage(Stage[ListBatch]):
         """Return the served path with the weights as they are."""
         return Engine.build(self.served, self.model, self.serving)
 
+    def on_fit_end(self) -> None:
+        """Forget the validation's candidates, which take more memory than all the rest."""
+        self._listed.clear()
+
     def answer(self, engine: Engine, validation: Validation, block: slice) -> NDArray[np.int64]:
         """Return what is served."""
         if block.start not in self._listed:

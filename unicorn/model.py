@@ -70,6 +70,10 @@ class RequestSide(NamedTuple):
     parts: Tensor  # (B, P, D)
     hidden: Tensor  # (B, hidden) the ranker's first map of the request alone
 
+    def take(self, rows: slice) -> RequestSide:
+        """Return some of the requests."""
+        return RequestSide(*(part[rows] for part in self))
+
 
 class Ranker(nn.Module):
     """(request, candidate) to one logit: low-rank crossing beside residual blocks, and a linear path for the features.
