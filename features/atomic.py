@@ -54,7 +54,9 @@ def require_free(out: Path, overwrite: bool, own: Collection[str]) -> None:
         raise DataError(f"{out}: is a file and will not be replaced by a folder. Choose another --out.")
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in own)
     if foreign:
-        raise DataError(f'{out}: holds "{foreign[0]}", which is no table, so it is not replaced. Choose another --out.')
+        raise DataError(
+            f'{out}: holds "{foreign[0]}", which is not of a data folder, so it is not replaced. Choose another --out.'
+        )
 
 
 def _take_place(partial: Path, out: Path) -> None:

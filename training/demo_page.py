@@ -42,7 +42,7 @@ def _lead(folder: DemoFolder, evaluation: dict[str, Any]) -> Html:
     sizes = ", ".join(f"{world[name]:,} {name}" for name in ("items", "users", "events"))
     facts = {
         "world": f"{sizes} in {world['days']} days (version {world['version']}, seed {world['seed']})",
-        "model": f"{evaluation['model']['id'][:12]}, one for all tasks, fitted with the default settings",
+        "model": f"{evaluation['model']['id'][:12]}, one for all tasks",
         "data": evaluation["data"]["hash"][:12],
         "program": f"unicorn-ranker {version('unicorn-ranker')}, Python {run['versions']['python']}, "
         f"torch {run['versions']['torch']}",

@@ -103,8 +103,8 @@ def build_lists(
     if repeats:
         hidden = hidden._replace(hide=np.zeros_like(hidden.hide))
     requests = Requests(hidden, fitted.table, fitted.title_row)
-    given = np.concatenate([np.where(member >= 0, rows.item[member], 0), zeros], axis=1)
     engaged = np.asarray((member >= 0) & rows.engaged[member], dtype=bool)
+    given = np.concatenate([np.where(engaged, rows.item[member], 0), zeros], axis=1)  # an idle request has zeros alone
     size = engine.block_size
     blocks = []
     for start in range(0, len(at), size):
@@ -151,15 +151,20 @@ def _members(rows: EventRows, past: Past, kept: NDArray[np.bool_], targets: int)
 def _labels(
     rows: EventRows, member: NDArray[np.int64], engaged: NDArray[np.bool_], items: NDArray[np.int32], balance: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return labels and weights (R, L): of a target that of its row, of the others the sum over the targets."""
+    """Return labels and weights (R, L): of a target that of its row, of the others the sum over the targets.
+
+    A list of an idle request weighs what its first row does; one that has lost all its targets weighs nothing.
+    """
     own = rows.weight * np.where(rows.engaged, rows.label, 1.0) * task_weights(rows.task, balance)
     targets = member.shape[1]
-    kept = items[:, :targets] > 0
+    kept = engaged & (items[:, :targets] > 0)
     of_member = np.where(kept, own[member], 0.0)  # (R, P)
-    of_member /= max(float(of_member[kept].mean()) if kept.any() else 1.0, 1e-9)
+    mean = max(float(of_member[kept].mean()) if kept.any() else 1.0, 1e-9)
+    of_member /= mean
+    of_list = np.where(engaged.any(axis=1), of_member.sum(axis=1), own[member[:, 0]] / mean)  # (R,)
     label = np.zeros(items.shape, dtype=np.float32)
-    label[:, :targets] = engaged & kept
-    weight = np.broadcast_to(of_member.sum(axis=1, keepdims=True), items.shape).astype(np.float32)
+    label[:, :targets] = kept
+    weight = np.broadcast_to(of_list[:, None], items.shape).astype(np.float32)
     weight[:, :targets] = of_member
     return label, weight
 

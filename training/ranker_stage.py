@@ -126,8 +126,9 @@ class RankerStage(Stage[ListBatch]):
     def loss(self, batch: ListBatch) -> Tensor:
         """Return the binary cross-entropy over the items of the lists."""
         model = self.model
-        request = model.encode_requests(batch.contexts, self.vector)
-        raw = self._raw(request.searched, batch)
+        with torch.autocast("cpu", enabled=False):  # the space's score tells near items apart by its last digits
+            request = model.encode_requests(batch.contexts, self.vector)
+            raw = self._raw(request.searched, batch)
         distinct, place = batch.item.unique(return_inverse=True)
         hidden = model.ranker.item(self.described[distinct])[place]  # (B, L, hidden)
         logits = model.ranker(request, model.one_hot(batch.contexts.task), self.vector[batch.item], hidden, raw)

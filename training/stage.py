@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from features.cpu import has_bfloat16
+from features.encoder import has_bfloat16
 from features.errors import DataError
 from serving.atomic import replacing
 from serving.engine import Engine

@@ -36,7 +36,7 @@ class Knobs:
     seed: int = 0
     """Of everything that is drawn."""
     days: int = 180
-    """Days that the log spans."""
+    """Days that the log spans, about; more where there is too little to show at first."""
     tasks: tuple[str, ...] = TASKS
     """Surfaces that users meet."""
     divergence: float = 0.3

@@ -25,8 +25,9 @@ def oracle_ranking(world: World, requests: Requests, ids: pl.Series, item_ids: p
     """Return ``request_id, rank, item_id, score``: the items that are expected to add most to the judged gain.
 
     The score is the logarithm of the rate at which production shows an item for this request times the mean label of
-    who looks at it, with the share of an aisle that the first stage of production looks at: no other order of the
-    items that were there has a larger expected gain. The oracle knows the user even where the log does not.
+    who looks at it, with the share of an aisle that the first stage of production looks at. That is the best order as
+    long as no item is all but sure to be shown, and near it otherwise. The oracle knows the user even where the log
+    does not.
 
     Args:
         world: the world.

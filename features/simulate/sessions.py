@@ -67,7 +67,7 @@ def make_sessions(knobs: Knobs, people: People, catalogue: Catalogue, block: int
 
 
 def _hours(day: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the moments with more of them in the evening, in the same order."""
+    """Return the moments with more of them around midnight UTC and fewer at noon, in the same order."""
     hour = day % 1.0
     return np.asarray(day - _RUSH * np.sin(2 * np.pi * hour) / (2 * np.pi))
 

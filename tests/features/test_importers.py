@@ -232,7 +232,7 @@ def test_an_out_in_use_is_replaced_when_asked_and_only_if_it_holds_tables(moviel
     import_folder("movielens", movielens, out, overwrite=True)
     assert sorted(entry.name for entry in out.iterdir()) == ["events.parquet", "items.parquet"]
     (out / "thesis.docx").write_text("years of work")
-    with pytest.raises(DataError, match=r'holds "thesis.docx", which is no table'):
+    with pytest.raises(DataError, match=r'holds "thesis.docx", which is not of a data folder'):
         import_folder("movielens", movielens, out, overwrite=True)
     assert (out / "thesis.docx").exists()
 

@@ -72,10 +72,10 @@ class Prepared:
         return at[(candidates == rows.item[at][:, None]).any(axis=1)]
 
     def pages(self, lists: Lists) -> list[list[NDArray[np.int64]]]:
-        """Return for each list the rows of its request, found by its first target that is left and its context."""
+        """Return for each list the rows of its request, found by its first item and its context."""
         rows, found = self.fitted.rows, []
         for place in range(len(lists)):
-            first = next(item for item in lists.item[place, : STAGE.targets] if item)
+            first = next(item for item in lists.item[place] if item)
             same = self.own & (rows.item == first)
             for name in ("task", "user", "country", "source"):
                 same &= getattr(rows, name) == getattr(lists.rows, name)[place]

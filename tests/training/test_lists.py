@@ -59,8 +59,11 @@ def test_logged_zeros_come_after_the_targets(prepared, lists):
 def test_a_request_without_a_target_brings_its_zeros_alone(lists):
     idle = lists.label.sum(axis=1) == 0
     assert idle.any()
-    assert (lists.item[idle][:, 0] > 0).all()
-    assert (lists.item[idle][:, 4:] == 0).all()
+    assert (lists.item[idle][:, :2] == 0).all() and (lists.item[idle][:, 4:] == 0).all()
+    zeros = lists.item[idle][:, 2:4]
+    assert (zeros > 0).any(axis=1).all()
+    assert (lists.weight[idle][:, 2:4][zeros > 0] < 1).all()  # what they are among the candidates
+    assert (lists.weight[idle][:, 2:4][zeros > 0] > 0).all()
 
 
 def test_no_target_of_a_request_is_its_negative(prepared, lists):
