@@ -43,7 +43,8 @@ class ServingConfig:
 
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
     """Sources of candidates."""
-    block_mb: int = 48
-    """Megabytes of one dense (requests, items) block; it bounds memory, whatever the catalogue."""
+    block_mb: int = 24
+    """Megabytes of one dense (requests, items) block, of which about thirty are held; it bounds memory, whatever the
+    catalogue."""
     exclude_seen: tuple[str, ...] | None = None
     """Tasks in which items that the user engaged with are no candidates; null = all but search."""
