@@ -161,7 +161,7 @@ def gather_evidence(
         query=by_query,
         words=_dense(words @ counts.by_word),
         lexical=_dense(text @ known.lexical),
-        text=_cosine(table, filled.query, known.text),
+        text=_cosine(table.static[filled.query].astype(np.float32), known.text),
         affinity=_dense(_binary(past) @ counts.affinity),
         query_affinity=_dense(_binary(used) @ counts.affinity),
         source_affinity=_dense(counts.affinity[filled.source]),
@@ -169,8 +169,8 @@ def gather_evidence(
         previous=_after_last(rows, known),
         repeat=_dense(past),
         country=country,
-        history_text=_unit(past @ known.text) @ known.text.T,
-        source_text=known.text[filled.source] @ known.text.T,
+        history_text=_cosine(_unit(past @ known.text), known.text),
+        source_text=_cosine(known.text[filled.source], known.text),
         by_group=_by_group(groups, counts, country),
         query_shown=_dense(counts.shown_by_query[query]) * counts.scale,
         source_shown=_dense(counts.shown_by_source[filled.source]) * counts.scale,
@@ -186,11 +186,11 @@ def gather_evidence(
     return evidence, np.stack(facts, axis=1).astype(np.float32)
 
 
-def _cosine(table: QueryTable, query: NDArray[np.int64], text: Dense) -> Dense:
-    """Return the cosine (B, N + 1) of each query and each item's text, 0 without a query."""
-    found = np.zeros((len(query), len(text)), dtype=np.float32)
-    some = np.flatnonzero(query)
-    found[some] = table.static[query[some]].astype(np.float32) @ text.T
+def _cosine(vectors: Dense, text: Dense) -> Dense:
+    """Return the products (B, N + 1) of unit ``vectors`` (B, E) and items' text; rows of zeros cost no work."""
+    found = np.zeros((len(vectors), len(text)), dtype=np.float32)
+    some = np.flatnonzero(vectors.any(axis=1))
+    found[some] = vectors[some] @ text.T
     return found
 
 
@@ -205,9 +205,11 @@ def _after_last(rows: RequestRows, known: Known) -> Dense:
 def _by_group(groups: GroupEvidence, counts: Counts, country: Dense) -> Dense:
     """Return ``Evidence.by_group``: engagements anywhere count a little where a country has too few of its own."""
     lift = likely_groups(groups, counts.groups)  # (B, G)
-    told = (lift != 1.0).any(axis=1, keepdims=True)
-    common = country + np.float32(_ANYWHERE * counts.scale) * counts.popularity
-    return np.asarray(common * lift[:, counts.groups.group] * told, dtype=np.float32)
+    found = np.zeros_like(country)
+    told = np.flatnonzero((lift != 1.0).any(axis=1))
+    common = country[told] + np.float32(_ANYWHERE * counts.scale) * counts.popularity
+    found[told] = common * lift[told][:, counts.groups.group]
+    return found
 
 
 def pair_features(

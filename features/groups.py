@@ -71,14 +71,21 @@ def fit_groups(
     ones = np.ones(int(kept.sum()), dtype=np.float32)
     by_source = sparse.csr_matrix((ones, (group[source[kept]], group[item[kept]])), shape=(groups, groups))
     by_source.sum_duplicates()
-    return GroupCounts(group, share.astype(np.float32), by_source, (by_word @ membership(group, groups)).tocsr())
+    return GroupCounts(group, share.astype(np.float32), by_source, _by_group(by_word, group, groups))
 
 
-def membership(group: NDArray[np.int64], groups: int) -> sparse.csr_matrix:
-    """Return (N + 1, G) 1 where an item is of a group; items without one are of none."""
-    item = np.flatnonzero(group != MISSING)
-    ones = np.ones(len(item), dtype=np.float32)
-    return sparse.csr_matrix((ones, (item, group[item])), shape=(len(group), groups))
+def _by_group(by_item: sparse.csr_matrix, group: NDArray[np.int64], groups: int) -> sparse.csr_matrix:
+    """Return (R, G) the rows of ``by_item`` (R, N + 1) added up by group; items without one are left out.
+
+    Columns are renamed, so that the work is that of the entries and not of the catalogue.
+    """
+    entries = (by_item.data, group[by_item.indices], by_item.indptr)
+    named = sparse.csr_matrix(entries, shape=(by_item.shape[0], groups), copy=True)  # adding up works in place
+    named.sum_duplicates()
+    if named.nnz and named.indices.min() == MISSING:
+        named.data[named.indices == MISSING] = 0
+        named.eliminate_zeros()
+    return named
 
 
 def gather_groups(
@@ -98,13 +105,12 @@ def gather_groups(
         words: (B, W) words of the queries, each row summing to 1 or to nothing.
     """
     groups = counts.by_source.shape[0]
-    member = membership(counts.group, groups)
     fading = (_FADING ** np.arange(latest.shape[1])).astype(np.float32)
     recent = np.zeros((len(latest), groups), dtype=np.float32)
     np.add.at(recent, (np.arange(len(latest))[:, None], counts.group[latest]), fading[None, :])
     recent[:, MISSING] = 0.0
     return GroupEvidence(
-        user=_dense(past @ member),
+        user=_dense(_by_group(past, counts.group, groups)),
         recent=recent,
         source=_dense(counts.by_source[counts.group[source]]),
         query=_dense(words @ counts.by_word),

@@ -78,7 +78,7 @@ def make_people(knobs: Knobs, lexicon: Lexicon, catalogue: Catalogue) -> People:
     weights = random.gamma(0.8, size=(count, INTERESTS)) + 0.05
     level = (0.8 * random.normal(size=count)).astype(np.float32)
     tastes = _tastes(lifestyle, knobs.drift, random)
-    people = People(
+    return People(
         arrived=arrived,
         reach=np.cumsum(random.lognormal(0.0, 1.0, count)),
         country=country.astype(np.int8),
@@ -92,7 +92,6 @@ def make_people(knobs: Knobs, lexicon: Lexicon, catalogue: Catalogue) -> People:
         trends=trends,
         table=_table(count, country, random),
     )
-    return people
 
 
 def _interests(

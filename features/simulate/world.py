@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from features.atomic import require_free, whole_folder
-from features.columns import Table
+from features.columns import Col, Table
 from features.simulate import frames
 from features.simulate.block import Requests, World, make_block
 from features.simulate.catalogue import make_catalogue
@@ -112,7 +112,7 @@ def _write_log(world: World, ids: Ids, folder: Path, progress: Progress | None) 
             stated = frames.request_frame(requests, gaps, ids, count)
             count += len(stated)
             if after:
-                asked.append(stated.drop("timestamp"))
+                asked.append(stated.drop(Col.TIMESTAMP))
                 continue
             frame = frames.event_frame(requests, stated, ids)
             events.write(frame)
@@ -121,7 +121,7 @@ def _write_log(world: World, ids: Ids, folder: Path, progress: Progress | None) 
             first = rows + np.concatenate([[0], (requests.pages.item >= 0).sum(axis=1).cumsum()[:-1]])
             judged = np.flatnonzero(first >= judged_from)
             if len(judged):
-                chosen = stated["request_id"].gather(judged)
+                chosen = stated[Col.REQUEST].gather(judged)
                 oracle.write(oracle_ranking(world, requests.take(judged), chosen, ids.items))
             rows += len(frame)
             if progress is not None:
@@ -131,7 +131,7 @@ def _write_log(world: World, ids: Ids, folder: Path, progress: Progress | None) 
 
 def _no_requests(ids: Ids) -> pl.DataFrame:
     """Return the table of requests without a row."""
-    names = ("request_id", "task", "user_id", "query", "country", "source_item_id")
+    names = (Col.REQUEST, Col.TASK, Col.USER, Col.QUERY, Col.COUNTRY, Col.SOURCE_ITEM)
     return pl.DataFrame(schema=dict.fromkeys(names, ids.items.dtype))
 
 

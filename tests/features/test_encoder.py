@@ -229,3 +229,15 @@ def test_saved_is_loaded(tiny_encoder: str, tmp_path: Path) -> None:
     static.save(tmp_path / "static")
     loaded = StaticEncoder.load(tmp_path / "static")
     np.testing.assert_array_equal(loaded.encode(["red chair", "jazz"]), static.encode(["red chair", "jazz"]))
+
+
+def test_vectors_in_bfloat16_are_unit_and_near_those_in_float32(tiny_encoder, monkeypatch, tmp_path):
+    texts = ["red chair", "a much longer text about a green lamp", "x"]
+    found = {}
+    for halves in (True, False):
+        monkeypatch.setenv("UNICORN_CACHE", str(tmp_path / str(halves)))
+        monkeypatch.setattr("features.encoder.has_bfloat16", lambda halves=halves: halves)
+        found[halves] = TextEncoder(tiny_encoder).encode(texts)
+        np.testing.assert_allclose(np.linalg.norm(found[halves], axis=1), 1.0, rtol=1e-6)
+    assert (found[True] != found[False]).any()  # they are not the same numbers
+    assert ((found[True] * found[False]).sum(axis=1) > 0.99).all()

@@ -156,6 +156,15 @@ def test_small_blocks_give_the_same_answers(ranker, engine):
     np.testing.assert_allclose(one["score"], other["score"], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("pairs", [1, 7, 10**9])
+def test_lists_scored_in_pieces_get_the_same_scores(ranker, monkeypatch, pairs):
+    expected = ranker.rank(list(REQUESTS), 10)
+    monkeypatch.setattr("serving.engine._CACHED_PAIRS", pairs)
+    found = ranker.rank(list(REQUESTS), 10)
+    assert found.drop("score").equals(expected.drop("score"))
+    np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5, atol=1e-5)
+
+
 def test_equal_scores_are_served_in_the_order_of_their_hashes(ranker, monkeypatch):
     monkeypatch.setattr(UniCoRn, "score", lambda *arguments: torch.zeros(arguments[4].shape))
     ids = ranker.items["item_id"].to_list()

@@ -107,3 +107,23 @@ def test_a_user_may_be_new_and_keep_the_history(prepared, lists):
     batch = make_stage(prepared, lists, user_dropout=1.0).make(0)
     assert set(batch.contexts.user.tolist()) <= {0, 1}
     assert (batch.contexts.history != 0).any()
+
+
+def test_the_average_is_what_is_validated_and_kept(prepared, lists):
+    stage = make_stage(prepared, lists)
+    weight = stage.model.ranker.out.weight
+    with torch.no_grad():
+        weight.fill_(1.0)
+    stage.on_train_batch_end(None, None, 0)  # the first step is the average
+    with torch.no_grad():
+        weight.fill_(3.0)
+    stage.on_train_batch_end(None, None, 1)
+    average = 1.0 + (1 - 2 / 11) * 2.0  # after one step it keeps (1 + 1) / (10 + 1) of itself
+    with torch.no_grad():
+        weight.fill_(5.0)
+    stage.on_validation_start()
+    assert stage.model.ranker.out.weight.flatten().tolist() == pytest.approx([average] * weight.numel())
+    stage.on_validation_epoch_end()
+    assert (stage.model.ranker.out.weight == 5.0).all()  # training goes on from where it was
+    stage.settle()
+    assert stage.model.ranker.out.weight.flatten().tolist() == pytest.approx([average] * weight.numel())

@@ -91,7 +91,7 @@ def test_production_does_not_know_quality(little: World) -> None:
         found = all_candidates(asked, aisles, SURFACES[surface].depths, little.catalogue, country, None)
 
         def worth(catalogue: Catalogue) -> Worth:
-            return worth_of(asked, aisles, found, little.people, catalogue, days)  # noqa: B023
+            return worth_of(asked, aisles, found, little.people, catalogue, days)  # noqa: B023  called in this round only
 
         before, after = worth(little.catalogue), worth(other_quality(little.catalogue))
         assert (before.production() == after.production()).all()
