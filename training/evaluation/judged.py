@@ -19,7 +19,7 @@ NUMBER = "number"
 LOG = "log"
 """``source`` of a row that a user made."""
 _ROW = "__judged_row"
-_EVENT = (*CONTEXT, Col.ITEM, Col.LABEL, Col.TIMESTAMP, Col.REQUEST, Col.SPLIT)
+_EVENT = (*CONTEXT, Col.ITEM, Col.LABEL, Col.TIMESTAMP, Col.ORDER, Col.REQUEST, Col.SPLIT)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ _EVENT = {
     "country": pl.String,
     "source_item_id": pl.String,
     "timestamp": pl.Datetime("us", "UTC"),
+    "order": pl.Int64,
     "request_id": pl.String,
     "split": pl.String,
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -28,6 +29,9 @@ class Baseline(ABC):
     """A ranker that is fitted without gradients."""
 
     name: ClassVar[str]
+    grid: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    """Settings, as arguments of the class, that are tried on valid: their number is the budget. The first is the
+    default where there is nothing to choose by."""
 
     @abstractmethod
     def fit(self, world: World) -> None:
