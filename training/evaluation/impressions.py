@@ -24,7 +24,11 @@ _SMALLEST = 1e-7
 
 
 def judge_impressions(contender: Contender, judged: Judged, protocol: Protocol) -> dict[str, dict[str, Any]]:
-    """Return by task ``{"rows": n, "metrics": {...}}`` of the rows shown in requests that hold a zero."""
+    """Return by task ``{"rows": n, "metrics": {...}}`` of the rows shown in requests that hold a zero.
+
+    Where a score means a probability, ``calibration`` tells of each bin of equal mass its mean ``probability``, the
+    ``rate`` of engagement and its ``rows``.
+    """
     if contender.score is None or not len(judged.shown):
         return {}
     rows = _scored(contender, contender.score, judged, protocol)
@@ -59,16 +63,18 @@ def _task(rows: pl.DataFrame, task: str, protocol: Protocol) -> dict[str, Any]:
         sum_by_cluster(cluster, _auc_sums(rows["request"].to_numpy(), rows[Col.SCORE].to_numpy(), engaged), ratios)
     ]
     names = [["gauc"]]
+    drawn = {}
     if not rows["probability"].has_nulls():
         probability = np.clip(rows["probability"].to_numpy(), _SMALLEST, 1 - _SMALLEST)
         samples.append(sum_by_cluster(cluster, _calibration_sums(probability, engaged), _ece))
         samples.append(sum_by_cluster(cluster, _entropy_sums(probability, engaged), _normalised_entropy))
         names += [["ece"], ["normalised_entropy"]]
+        drawn["calibration"] = _reliability(probability, engaged)
     found = bootstrap(samples, len(clusters), protocol.resamples, generator(protocol.seed, task))
     metrics = {
         key: value for name, part in zip(names, found, strict=True) for key, value in entries(name, part).items()
     }
-    return {"rows": len(rows), "metrics": metrics}
+    return {"rows": len(rows), "metrics": metrics, **drawn}
 
 
 def _auc_sums(
@@ -105,13 +111,31 @@ def _by_group(group: NDArray[np.int64], score: NDArray[np.float32]) -> NDArray[n
 def _calibration_sums(probability: NDArray[np.float64], engaged: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``probability - engaged`` in the column of the row's bin, and 1 in the last (n, BINS + 1).
 
-    Bins hold equal numbers of rows, in the order of the probability, and stay the same in every resample.
+    The bins stay the same in every resample.
     """
-    edges = np.quantile(probability, np.linspace(0, 1, BINS + 1)[1:-1])
     sums = np.zeros((len(probability), BINS + 1))
-    sums[np.arange(len(probability)), np.searchsorted(edges, probability, side="left")] = probability - engaged
+    sums[np.arange(len(probability)), _bins(probability)] = probability - engaged
     sums[:, -1] = 1.0
     return sums
+
+
+def _bins(probability: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the bin of each row (n,): bins hold equal numbers of rows, in the order of the probability."""
+    edges = np.quantile(probability, np.linspace(0, 1, BINS + 1)[1:-1])
+    return np.searchsorted(edges, probability, side="left")
+
+
+def _reliability(probability: NDArray[np.float64], engaged: NDArray[np.float64]) -> dict[str, list[float]]:
+    """Return what each bin that holds a row promised, and what came of it."""
+    bins = _bins(probability)
+    rows = np.bincount(bins, minlength=BINS)
+    kept = rows > 0
+    promised, found = (np.bincount(bins, weights=values, minlength=BINS) for values in (probability, engaged))
+    return {
+        "probability": (promised[kept] / rows[kept]).tolist(),
+        "rate": (found[kept] / rows[kept]).tolist(),
+        "rows": rows[kept].tolist(),
+    }
 
 
 def _ece(sums: NDArray[np.float64]) -> NDArray[np.float64]:

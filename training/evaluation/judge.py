@@ -7,7 +7,11 @@ from typing import Any
 
 from features.errors import DataError
 from training.evaluation import comparisons
+from training.evaluation.bounds import require_consistent
 from training.evaluation.comparisons import Difference
+from training.evaluation.examples import examples
+from training.evaluation.first_stage import judge_first_stage
+from training.evaluation.hidden import judge_hidden
 from training.evaluation.impressions import judge_impressions
 from training.evaluation.judged import Judged
 from training.evaluation.judgments import judge_judgments
@@ -35,7 +39,8 @@ def judge(
 
     Requests that agree in everything a ranker is told are ranked once and share the answer, for all rankers alike. The
     intervals of all rankers, metrics and slices of a task, and the differences between rankers, come from the same
-    resamples. A figure that is undefined is left out.
+    resamples. A figure that is undefined is left out. Of the first contender it is also told what a missing field costs,
+    and examples of its answers.
 
     Args:
         contenders: with distinct names.
@@ -65,13 +70,29 @@ def judge(
             rankers[name]["tasks"][task] = node
         beside["tasks"][task], beside["covered"][task] = report.oracle, report.covered
     for contender in contenders:
+        tasks = rankers[contender.name]["tasks"]
         for task, node in judge_impressions(contender, judged, protocol).items():
-            rankers[contender.name]["tasks"][task]["impressions"] = node
+            tasks[task]["impressions"] = node
+        for task, node in judge_first_stage(contender, judged, protocol).items():
+            tasks[task]["ceiling"] = node
+    first = contenders[0]
+    for task, node in judge_hidden(first, outcomes[first.name], judged, protocol).items():
+        rankers[first.name]["tasks"][task]["hidden"] = node
+    for name, node in rankers.items():
+        _require_consistent(name, node)
     return {
         "protocol": protocol.as_json(),
         "data": {"hash": data_hash},
         "model": {"id": model_id},
         "rankers": rankers,
         "comparisons": comparisons.as_json(differences),
+        "examples": examples(first, outcomes[first.name], judged, protocol),
         **({} if oracle is None else {"oracle": beside}),
     }
+
+
+def _require_consistent(name: str, node: dict[str, Any]) -> None:
+    for task, part in node["tasks"].items():
+        require_consistent(f"{name}, {task}", part)
+        for group, figures in part["slices"].items():
+            require_consistent(f"{name}, {task}, {group}", figures)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
@@ -65,11 +64,7 @@ def oracle_outcome(lists: pl.DataFrame, judged: Judged, protocol: Protocol, prog
 
     Here each request is a context of its own, so the ranks are found request by request.
     """
-    alone = _each_alone(judged)
-    found = serve(Contender("oracle", _ranks(lists, judged, protocol)), alone, protocol, progress)
-    tied = np.zeros(len(judged.contexts), dtype=np.bool_)
-    tied[judged.requests["context"].to_numpy()[found.tied]] = True  # of a context, where a list of it is
-    return found._replace(tied=tied)
+    return serve(Contender("oracle", _ranks(lists, judged, protocol)), _each_alone(judged), protocol, progress)
 
 
 def _each_alone(judged: Judged) -> Judged:

@@ -26,6 +26,9 @@ The answer has a row ``request_id, item_id, score`` for each candidate of each r
 ``calibrated_probability``, if there, is taken for the probability of engagement.
 """
 
+CandidateFunction = Callable[[pl.DataFrame], pl.DataFrame]
+"""``candidates(requests) -> answer``: a row ``request_id, item_id`` for each item that the ranker puts in order."""
+
 
 class Contender(NamedTuple):
     """A ranker under judgement."""
@@ -36,6 +39,10 @@ class Contender(NamedTuple):
     """Without it, impressions and graded judgments are not judged."""
     logits: bool = True
     """Whether the sigmoid of a score means a probability; else only the order of scores is judged."""
+    candidates: CandidateFunction | None = None
+    """Without it, the first stage is not judged."""
+    without_history: RankFunction | None = None
+    """The same ranker, which knows no engagement of the user who asks; without it, that gap is not judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +63,8 @@ class Protocol:
     """The task as whose requests graded judgments are scored."""
     refit: bool = True
     """Whether what is judged on ``test`` was fitted on train and valid, or on train alone."""
+    hidden: int = 2_000
+    """Requests of a task, at most, that are asked again with a field hidden; 0 asks none."""
     block: int = 2_048
     """Requests that are ranked at once; bounds the memory."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from features.columns import Col
 from training.evaluation.answers import Served, blocks, read_ranking, requests_of
+from training.evaluation.exposure import Exposure, ExposureNotes
 from training.evaluation.judged import NUMBER, Judged, seen_pairs
 from training.evaluation.protocol import Contender, Protocol
 
@@ -21,12 +22,12 @@ Progress = Callable[[str, int, int], None]
 class Outcome(NamedTuple):
     """What the served lists of one ranker come to; it does not grow with their length.
 
-    T = targets, C = contexts, N = items.
+    T = targets, R = requests.
     """
 
     target_rank: NDArray[np.int64]  # (T,) where each target was served, from 1; 0 = not
-    tied: NDArray[np.bool_]  # (C,) whether a served list holds two equal scores
-    best_rank: dict[str, NDArray[np.int64]]  # by task, (N,) the best rank at which an item was served; 0 = never
+    tied: NDArray[np.bool_]  # (R,) whether the served list holds two equal scores
+    exposure: Exposure
 
 
 def serve(contender: Contender, judged: Judged, protocol: Protocol, progress: Progress) -> Outcome:
@@ -37,21 +38,19 @@ def serve(contender: Contender, judged: Judged, protocol: Protocol, progress: Pr
     personal = contexts.filter(pl.col(Col.TASK).is_in(protocol.exclude_seen)).select(Col.USER, Col.TASK).unique()
     seen = seen_pairs(judged.history).join(personal, on=Col.USER, how="inner")
     lookup = _TargetLookup(judged.targets, len(catalogue))
-    outcome = Outcome(
-        np.zeros(len(judged.targets), dtype=np.int64),
-        np.zeros(len(judged.contexts), dtype=np.bool_),
-        {task: np.zeros(len(catalogue), dtype=np.int64) for task in judged.tasks},
-    )
+    target_rank = np.zeros(len(judged.targets), dtype=np.int64)
+    tied = np.zeros(len(judged.contexts), dtype=np.bool_)
+    exposure = ExposureNotes(judged, protocol)
     done = 0
     for block in blocks(contexts, protocol.block):
         answer = contender.rank(requests_of(block), protocol.depth)
         served = read_ranking(contender.name, answer, block, catalogue, seen, protocol.depth)
-        lookup.note_ranks(served, outcome.target_rank)
-        _note_ties(served, outcome.tied)
-        _note_best_ranks(served, block, outcome.best_rank)
+        lookup.note_ranks(served, target_rank)
+        _note_ties(served, tied)
+        exposure.add(served, block)
         done += len(block)
         progress(contender.name, done, len(contexts))
-    return outcome
+    return Outcome(target_rank, tied[judged.requests["context"].to_numpy()], exposure.result())
 
 
 class _TargetLookup:
@@ -83,15 +82,3 @@ def _note_ties(served: Served, tied: NDArray[np.bool_]) -> None:
     context, score = served.context[order], served.score[order]
     equal = (context[1:] == context[:-1]) & (score[1:] == score[:-1])
     tied[context[1:][equal]] = True
-
-
-def _note_best_ranks(served: Served, block: pl.DataFrame, best_rank: dict[str, NDArray[np.int64]]) -> None:
-    tasks = block[Col.TASK].to_numpy()
-    task_of = tasks[np.searchsorted(block["context"].to_numpy(), served.context)]  # (A,)
-    for task in set(tasks):
-        rows = task_of == task
-        best = best_rank[task]
-        new = np.full(len(best), np.iinfo(np.int64).max)
-        np.minimum.at(new, served.item[rows], served.rank[rows])
-        found = (new <= np.iinfo(np.int32).max) & ((best == 0) | (new < best))
-        best[found] = new[found]

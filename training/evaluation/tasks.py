@@ -11,11 +11,13 @@ from features.columns import Col
 from training.evaluation import comparisons
 from training.evaluation.comparisons import Difference
 from training.evaluation.covered import covered, covered_entries
+from training.evaluation.curve import curve
+from training.evaluation.exposure import exposure_names, exposure_sample, spread
 from training.evaluation.intervals import Estimate, bootstrap, mean_by_cluster
 from training.evaluation.judged import Judged
 from training.evaluation.metrics import RequestMetrics, ranking_metrics
 from training.evaluation.protocol import Protocol
-from training.evaluation.report import Entry, entries, generator
+from training.evaluation.report import entries, generator
 from training.evaluation.served import Outcome
 from training.evaluation.slices import Masks
 
@@ -65,6 +67,7 @@ def judge_task(
     samples = [
         mean_by_cluster(cluster[part.request], part.values) for table in tables.values() for part in table.values()
     ]
+    samples += [exposure_sample(outcome.exposure, whole, cluster_of) for outcome in everyone.values()]
     pairs = [comparisons.paired(tables[first][_WHOLE], tables[name][_WHOLE], cluster_of) for name in others]
     ways = []
     if oracle is not None and others and len(whole):
@@ -74,10 +77,10 @@ def judge_task(
     everything = [*samples, *pairs, *(way.sample for way in ways)]
     found = iter(bootstrap(everything, len(clusters), protocol.resamples, random))
 
+    estimates = {name: {group: next(found) for group in table} for name, table in tables.items()}
     nodes = {}
     for name, table in tables.items():
-        estimates = {group: next(found) for group in table}
-        nodes[name] = _node(task, table, estimates, everyone[name], judged, protocol)
+        nodes[name] = _node(task, groups, table, estimates[name], next(found), everyone[name], judged, protocol)
     metrics = comparisons.compared(tables[first][_WHOLE].names) if len(whole) else []
     differences = [
         Difference(task, metric, first, name, estimate, p)
@@ -99,15 +102,23 @@ def _groups(task: str, judged: Judged, masks: Masks) -> dict[str, NDArray[np.int
 
 
 def _metrics(judged: Judged, outcome: Outcome, rows: NDArray[np.int64], protocol: Protocol) -> RequestMetrics:
+    return ranking_metrics(*_targets(judged, outcome, rows), protocol.k)
+
+
+def _targets(
+    judged: Judged, outcome: Outcome, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return request, label and served rank of the targets ``rows``."""
     request = judged.targets["request"].to_numpy().astype(np.int64)
-    label = judged.targets[Col.LABEL].to_numpy()
-    return ranking_metrics(request[rows], label[rows], outcome.target_rank[rows], protocol.k)
+    return request[rows], judged.targets[Col.LABEL].to_numpy()[rows], outcome.target_rank[rows]
 
 
 def _node(
     task: str,
+    groups: dict[str, NDArray[np.int64]],
     table: dict[str, RequestMetrics],
     estimates: dict[str, list[Estimate]],
+    exposed: list[Estimate],
     outcome: Outcome,
     judged: Judged,
     protocol: Protocol,
@@ -115,27 +126,23 @@ def _node(
     """Return what the evaluation file says of one ranker and task."""
     scored = table[_WHOLE].request
     requests = int((judged.requests[Col.TASK] == task).sum())
-    contexts = judged.requests["context"].to_numpy()[scored]
     metrics = {group: entries(part.names, estimates[group]) for group, part in table.items()}
+    shown = spread(outcome.exposure.shown[task], protocol.k) | entries(exposure_names(protocol.k), exposed)
     return {
         "requests": len(scored),
         "requests_without_target": requests - len(scored),
-        "ties": float(outcome.tied[contexts].mean()) if len(contexts) else 0.0,
-        "metrics": {**metrics[_WHOLE], **_coverage(outcome.best_rank[task], protocol)},
+        "targets": len(groups[_WHOLE]),
+        "ties": float(outcome.tied[scored].mean()) if len(scored) else 0.0,
+        "metrics": {**metrics[_WHOLE], **shown},
+        "curve": curve(*_targets(judged, outcome, groups[_WHOLE]), protocol.depth),
         "impressions": {"rows": 0, "metrics": {}},
         "slices": {
-            group: {"requests": len(part.request), "metrics": metrics[group]}
+            group: {
+                "requests": len(part.request),
+                "targets": len(groups[group]),
+                "metrics": metrics[group],
+            }
             for group, part in table.items()
             if group != _WHOLE
         },
     }
-
-
-def _coverage(best_rank: NDArray[np.int64], protocol: Protocol) -> dict[str, Entry]:
-    """Return the share of the catalogue that is served within k to anyone.
-
-    It has no interval: a resample holds fewer distinct users than the split, so a bootstrap would show that alone.
-    """
-    if not best_rank.any():
-        return {}
-    return {f"coverage_at_{k}": {"value": float(((best_rank > 0) & (best_rank <= k)).mean())} for k in protocol.k}

@@ -20,7 +20,7 @@ from training.evaluation.oracle import read_oracle
 from training.evaluation.protocol import Contender, Protocol
 from training.evaluation.table import print_evaluation
 
-PROTOCOL = Protocol(k=(1, 2, 10, 20), resamples=200)
+PROTOCOL = Protocol(k=(1, 2, 10, 20), resamples=200, hidden=0)
 
 
 def write_oracle(data: Path, **lists: str) -> Path:
@@ -76,8 +76,8 @@ def test_requests_of_one_context_have_lists_of_their_own(tmp_path: Path) -> None
     oracle = read_oracle(write_oracle(tmp_path, **{"visit-a": "ab", "visit-b": "ba"}), found, PROTOCOL)
     assert oracle is not None
     assert list(oracle.target_rank) == [1, 1]
-    assert list(oracle.best_rank["recommendation"]) == [1, 1, 0]
-    assert list(oracle.tied) == [False]
+    assert oracle.exposure.shown["recommendation"].tolist() == [[1, 1, 0], [2, 2, 0], [2, 2, 0], [2, 2, 0]]
+    assert list(oracle.tied) == [False, False]
 
 
 def test_lists_are_cut_at_the_depth_of_the_protocol_after_the_filters(tmp_path: Path) -> None:

@@ -25,12 +25,13 @@ def outcome(rank: Callable[[pl.DataFrame, int], pl.DataFrame], protocol: Protoco
     return serve(Contender("ours", rank), judged(ITEMS, ROWS, protocol), protocol, lambda name, done, total: None)
 
 
-def test_ranks_of_targets_and_best_ranks_of_items() -> None:
+def test_ranks_of_targets_and_what_lists_expose() -> None:
     lists = {("recommendation", "u"): "cba", ("recommendation", "v"): "ad", ("similar", "v"): "ba"}
     found = outcome(serving(lambda request: lists[request["task"], request["user_id"]]))
     assert list(found.target_rank) == [3, 2, 0, 2]
-    assert list(found.best_rank["recommendation"]) == [1, 2, 1, 2]  # a, b, c, d
-    assert list(found.best_rank["similar"]) == [2, 1, 0, 0]
+    # a, b, c, d within 1 and within 3; two requests of u share their list, and each counts
+    assert found.exposure.shown["recommendation"].tolist() == [[1, 0, 2, 0], [3, 2, 2, 1]]
+    assert found.exposure.shown["similar"].tolist() == [[0, 1, 0, 0], [1, 1, 0, 0]]
 
 
 def test_equal_requests_are_ranked_once_and_blocks_change_nothing() -> None:
@@ -61,7 +62,7 @@ def test_equal_scores_in_a_served_list_are_noted() -> None:
         answer = serving(lambda request: "ab")(requests, depth)
         return answer.with_columns(pl.when(pl.col("request_id") == "0").then(0.0).otherwise("score").alias("score"))
 
-    assert list(outcome(rank).tied) == [True, False, False]
+    assert list(outcome(rank).tied) == [True, True, False, False]  # the first two requests share a context
 
 
 def changed(**columns: pl.Expr | object) -> Callable[[pl.DataFrame, int], pl.DataFrame]:
