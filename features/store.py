@@ -44,10 +44,13 @@ class Features:
         home: (U,) home country rows of the users.
         seen_users: (U,) whether some fitted row is of the user; the others are new users.
         static: vectors of query tokens.
-        history: of the users, everything that may be known.
+        owners: users that the histories are of: those of ``known``, in the same rows, then new ones.
+        history: of the owners, everything that may be known.
         query_history: what a user engaged with for a query; its list of a key is that of ``query_keys``.
         query_keys: ascending keys of ``query_history``.
         statistics: counts, quality and exposure.
+        seen: of the owners, what they have engaged with, where that is more than what the histories may tell, because
+            the model was trained on some tasks alone; None = the histories themselves.
     """
 
     config: FeatureConfig
@@ -57,10 +60,12 @@ class Features:
     home: NDArray[np.int64]
     seen_users: NDArray[np.bool_]
     static: StaticEncoder
+    owners: Vocabulary
     history: History
     query_history: History
     query_keys: NDArray[np.int64]
     statistics: Statistics
+    seen: History | None = None
 
     @property
     def imputer(self) -> Imputer:
@@ -88,9 +93,10 @@ class Features:
         query = normal_queries(requests.get_column(Col.QUERY))
         source = self.catalogue.ids.rows(requests.get_column(Col.SOURCE_ITEM))
         user = self.known.users.rows(requests.get_column(Col.USER))
-        end = self.history.ends(user)
+        owner = self.owners.rows(requests.get_column(Col.USER))
+        end = self.history.ends(owner)
         nothing = np.zeros((len(user), 1), dtype=np.int64)
-        last = self.history.window(user, end, 1, nothing)[:, 0]
+        last = self.history.window(owner, end, 1, nothing)[:, 0]
         titled = np.unique(np.concatenate([source, last]))
         texts, title_row = text_vocabulary(query, self.catalogue.frame.get_column(Col.TITLE), titled)
         rows = RequestRows(
@@ -99,7 +105,7 @@ class Features:
             country=self.known.countries.rows(requests.get_column(Col.COUNTRY)),
             query=texts.rows(query),
             source=source,
-            owner=user,
+            owner=owner,
             end=end,
             query_end=np.full(len(user), -1, dtype=np.int64),
             hide=nothing,
@@ -107,16 +113,35 @@ class Features:
         hasher = NgramHasher(self.config.text.buckets)
         return rows, _table(texts.values.to_list(), self.known, self.config, hasher, self.static), title_row
 
-    def with_events(self, events: pl.DataFrame) -> Features:
+    def with_events(self, events: pl.DataFrame, tasks: tuple[str, ...] | None = None) -> Features:
         """Return the same features knowing the histories of ``events`` (every engagement that may be known).
 
-        What was fitted stays; users and queries that it does not know stay unknown.
+        What was fitted stays, and so do the rows of the users that it knows; a new user has a history and no more.
+        Queries that it does not know stay unknown.
+
+        Args:
+            events: what happened, in the order of the table.
+            tasks: the tasks whose rows histories tell of, where others only say what was seen; None = all.
         """
         events = events.with_columns(normal_queries(events.get_column(Col.QUERY)))
         texts = Vocabulary.fit(events.get_column(Col.QUERY), first=1)
+        owners = self.known.users.extended(events.get_column(Col.USER))
         rows = encode_events(events, self.tasks, self.catalogue.ids, self.known, texts)
-        past = build_past(rows, self.known.users.size, self.known.queries.size, ordered=is_ordered(events))
-        return replace(self, history=past.history, query_history=past.query_history, query_keys=past.query_keys)
+        rows = rows._replace(user=owners.rows(events.get_column(Col.USER)))
+        seen = None
+        if tasks is not None:
+            seen = History.build(rows.user[rows.engaged], rows.item[rows.engaged], owners.size, ordered=False)
+            told = events.get_column(Col.TASK).is_in(tasks).to_numpy()
+            events, rows = events.filter(told), rows.take(told)
+        past = build_past(rows, owners.size, self.known.queries.size, ordered=is_ordered(events))
+        return replace(
+            self,
+            owners=owners,
+            history=past.history,
+            query_history=past.query_history,
+            query_keys=past.query_keys,
+            seen=seen,
+        )
 
 
 @dataclass(frozen=True)
@@ -222,6 +247,7 @@ def fit_features(
         home=fitted.home,
         seen_users=seen,
         static=static,
+        owners=known.users,
         history=fitted.past.history,
         query_history=fitted.past.query_history,
         query_keys=fitted.past.query_keys,
@@ -249,6 +275,7 @@ def _fitted_texts(
 
 
 _SCHEMA = "schema.json"
+_OWNERS, _SEEN = "owners.parquet", "seen.safetensors"
 
 
 def save_features(features: Features, folder: Path) -> None:
@@ -262,6 +289,9 @@ def save_features(features: Features, folder: Path) -> None:
     features.history.save(folder / "history.safetensors")
     features.query_history.save(folder / "query_history.safetensors")
     save_arrays({"keys": features.query_keys}, folder / "query_keys.safetensors")
+    if features.seen is not None:
+        features.owners.save(folder / _OWNERS)
+        features.seen.save(folder / _SEEN)
     save_statistics(features.statistics, folder)
     (folder / _SCHEMA).write_text(json.dumps(_schema(features), indent=1), encoding="utf-8")
 
@@ -285,18 +315,22 @@ def load_features(folder: Path, config: FeatureConfig) -> Features:
     """
     found = json.loads((folder / _SCHEMA).read_text(encoding="utf-8"))
     users, queries = load_arrays(folder / "users.safetensors"), load_arrays(folder / "query_keys.safetensors")
+    known = Vocabularies(*(Vocabulary.load(folder / f"{name}.parquet") for name in Vocabularies._fields))
+    apart = (folder / _SEEN).is_file()
     features = Features(
         config=config,
         tasks=tuple(found["tasks"]),
         catalogue=load_catalogue(folder),
-        known=Vocabularies(*(Vocabulary.load(folder / f"{name}.parquet") for name in Vocabularies._fields)),
+        known=known,
         home=users["home"],
         seen_users=users["seen"],
         static=StaticEncoder.load(folder / "static"),
+        owners=Vocabulary.load(folder / _OWNERS) if apart else known.users,
         history=History.load(folder / "history.safetensors"),
         query_history=History.load(folder / "query_history.safetensors"),
         query_keys=queries["keys"],
         statistics=load_statistics(folder),
+        seen=History.load(folder / _SEEN) if apart else None,
     )
     if _schema(features)["hash"] != found["hash"]:
         raise DataError(f"{folder / _SCHEMA}: written for other features than this version reads. Fit the run again.")

@@ -18,15 +18,21 @@ _VALUE, _ROW = "value", "row"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Distinct strings in ascending order; the first of them has row ``first``."""
+    """Distinct strings in the order of their rows; the first of them has row ``first``."""
 
     values: pl.Series
     first: int = 2
 
     @classmethod
     def fit(cls, values: pl.Series, first: int = 2) -> Vocabulary:
-        """Return the vocabulary of the distinct non-null ``values``."""
+        """Return the vocabulary of the distinct non-null ``values``, in ascending order."""
         return cls(values.cast(pl.String).drop_nulls().unique().sort().alias(_VALUE), first)
+
+    def extended(self, values: pl.Series) -> Vocabulary:
+        """Return the vocabulary with those of ``values`` that are new to it behind its own, whose rows stay."""
+        new = values.cast(pl.String).drop_nulls().unique().sort().alias(_VALUE)
+        new = new.filter(~new.is_in(self.values.implode()))
+        return Vocabulary(pl.concat([self.values, new]), self.first) if len(new) else self
 
     @property
     def size(self) -> int:

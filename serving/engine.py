@@ -110,7 +110,11 @@ class Engine:
 
     def blocked(self, rows: RequestRows, exclude_seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return what may not be shown, (B, N + 1)."""
-        return blocked_items(rows, self.features.history, self.features.catalogue, exclude_seen)
+        seen = self.features.seen
+        if seen is None:
+            return blocked_items(rows, self.features.history, self.features.catalogue, exclude_seen)
+        rows = rows._replace(end=seen.ends(rows.owner))
+        return blocked_items(rows, seen, self.features.catalogue, exclude_seen)
 
     def prepare(self, requests: Requests, exclude_seen: NDArray[np.bool_]) -> Block:
         """Read, impute and encode a block of requests, and gather its evidence."""

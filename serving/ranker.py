@@ -77,8 +77,11 @@ class Ranker:
         return exclusion.default(self.tasks) if named is None else named
 
     def knowing(self, events: pl.DataFrame) -> Ranker:
-        """Return the same model with the histories of ``events``, which may be newer than what it was fitted on."""
-        engine = replace(self.engine, features=self.engine.features.with_events(events))
+        """Return the same model with the histories of ``events``, which may be newer than what it was fitted on.
+
+        A model that was trained on some tasks alone is told of these; what was seen in the others is still left out.
+        """
+        engine = replace(self.engine, features=self.engine.features.with_events(events, self.facts.train_tasks))
         return Ranker(engine, self.facts)
 
     def rank(self, requests: Requests, top_k: int = 20, exclude_seen: Sequence[str] | None = None) -> pl.DataFrame:

@@ -33,6 +33,8 @@ class RunFacts:
     """Hash of the data folder that it was fitted on."""
     fitted_on: tuple[str, ...]
     """Splits that it was fitted on."""
+    train_tasks: tuple[str, ...] | None = None
+    """Tasks whose rows it was trained on, and whose rows its histories tell of; None = all."""
 
 
 def save_run(folder: Path, engine: Engine, facts: Mapping[str, Any]) -> None:
@@ -41,7 +43,7 @@ def save_run(folder: Path, engine: Engine, facts: Mapping[str, Any]) -> None:
     Args:
         folder: of the run.
         engine: what is served.
-        facts: ``data_hash`` and ``fitted_on``.
+        facts: ``data_hash``, ``fitted_on`` and ``train_tasks``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_features(engine.features, folder / FEATURES)
@@ -87,4 +89,7 @@ def load_run(folder: Path) -> tuple[Engine, RunFacts]:
     name = model_id(folder)
     serving = from_dict(ServingConfig, described["serving"], f"{folder / MODEL}: serving")
     engine = Engine.build(features, model, serving, Index.load(folder / INDEX, name))
-    return engine, RunFacts(name, described["data_hash"], tuple(described["fitted_on"]))
+    tasks = described["train_tasks"]
+    return engine, RunFacts(
+        name, described["data_hash"], tuple(described["fitted_on"]), None if tasks is None else tuple(tasks)
+    )

@@ -68,7 +68,8 @@ def fit(
     folder = open_data(data)
     _check_tasks(config)
     require_valid(folder, config.task_names)
-    events = _events(folder, config)
+    log = _events(folder)
+    events = _trained(folder, log, config)
     name = data_hash(folder)
     target = claim(out, name, config, overwrite=overwrite)
     if config.training.threads:
@@ -84,7 +85,9 @@ def fit(
     try:
         watch = Watch(tracking.logger if tracking else None, progress, callbacks)
         watch_refit = replace(watch, logger=tracking.refit_logger if tracking else None)
-        metrics = _fit(folder, events, target, config, name, watch, watch_refit)
+        seen = None if config.train_tasks is None else log.filter(pl.col(Col.LABEL) > 0)
+        del log
+        metrics = _fit(folder, events, seen, target, config, name, watch, watch_refit)
         target.finish()
         if tracking:
             tracking.finish(metrics, out)
@@ -107,17 +110,21 @@ def _check_tasks(config: FitConfig) -> None:
         raise DataError(f"tasks: {unknown[0]!r} is not a task of the configuration. Give some of {known}.")
 
 
-def _events(folder: DataFolder, config: FitConfig) -> pl.DataFrame:
-    """Return the events that train and valid hold, in the order of the tables, each with its split.
+def _events(folder: DataFolder) -> pl.DataFrame:
+    """Return the events that train and valid hold, in the order of the tables, each with its split."""
+    row = "__fit_row"
+    wanted = pl.col(Col.SPLIT) != Split.TEST
+    return with_split(folder.events.with_row_index(row)).filter(wanted).collect().sort(row).drop(row)
+
+
+def _trained(folder: DataFolder, events: pl.DataFrame, config: FitConfig) -> pl.DataFrame:
+    """Return the rows of ``events`` that are trained on or chosen by.
 
     Raises:
         DataError: none of them is an engaged row of train.
     """
-    row = "__fit_row"
-    wanted = pl.col(Col.SPLIT) != Split.TEST
     if config.train_tasks is not None:
-        wanted &= pl.col(Col.TASK).is_in(config.train_tasks)
-    events = with_split(folder.events.with_row_index(row)).filter(wanted).collect().sort(row).drop(row)
+        events = events.filter(pl.col(Col.TASK).is_in(config.train_tasks))
     if not events.select(_ENGAGED & (pl.col(Col.SPLIT) == Split.TRAIN)).to_series().any():
         tasks = ", ".join(config.train_tasks or config.task_names)
         raise DataError(
@@ -129,6 +136,7 @@ def _events(folder: DataFolder, config: FitConfig) -> pl.DataFrame:
 def _fit(
     folder: DataFolder,
     events: pl.DataFrame,
+    seen: pl.DataFrame | None,
     target: FitFolder,
     config: FitConfig,
     name: str,
@@ -151,7 +159,8 @@ def _fit(
     chosen = run_phase(Tables(items, users, train, manner, judged), config, target.work / "choose", watch)
     metrics = _metrics(chosen)
     first = target.out / SELECTION if refit else target.out
-    _write(first, chosen, config, name, (Split.TRAIN,), metrics, complete=refit)
+    before = None if seen is None else seen.filter(pl.col(Col.SPLIT) == Split.TRAIN)
+    _write(first, chosen, before, config, name, (Split.TRAIN,), metrics, complete=refit)
     outcomes = (chosen.space, chosen.ranker)
     del chosen, judged  # the second phase needs the memory
     gc.collect()
@@ -160,7 +169,7 @@ def _fit(
         logger.info("chosen: %d steps of the space, %d of the ranker; fitting on train and valid", *steps)
         tables = Tables(items, users, events, manner, None)
         both = run_phase(tables, config, target.work / "refit", watch_refit, outcomes)
-        _write(target.out, both, config, name, (Split.TRAIN, Split.VALID), metrics, complete=False)
+        _write(target.out, both, seen, config, name, (Split.TRAIN, Split.VALID), metrics, complete=False)
     shutil.rmtree(target.work / "choose", ignore_errors=True)
     shutil.rmtree(target.work / "refit", ignore_errors=True)
     manifest.write(target.out, _facts(config, name))
@@ -180,6 +189,7 @@ def _stages(fitted: Fitted) -> tuple[tuple[str, Outcome], ...]:
 def _write(
     folder: Path,
     fitted: Fitted,
+    seen: pl.DataFrame | None,
     config: FitConfig,
     name: str,
     splits: tuple[str, ...],
@@ -187,9 +197,13 @@ def _write(
     *,
     complete: bool,
 ) -> None:
-    """Write a run; its manifest comes now if it is ``complete``, else with the fit that it belongs to."""
-    engine = Engine.build(fitted.features, fitted.model, config.serving)
-    save_run(folder, engine, {"data_hash": name, "fitted_on": splits})
+    """Write a run; its manifest comes now if it is ``complete``, else with the fit that it belongs to.
+
+    ``seen`` are the engagements of all tasks, where the run is trained on some of them alone.
+    """
+    features = fitted.features if seen is None else fitted.features.with_events(seen, config.train_tasks)
+    engine = Engine.build(features, fitted.model, config.serving)
+    save_run(folder, engine, {"data_hash": name, "fitted_on": splits, "train_tasks": config.train_tasks})
     write_text(folder / "config.yaml", show_config(config))
     write_text(folder / "metrics.json", json.dumps(metrics, indent=1) + "\n")
     if complete:

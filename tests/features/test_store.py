@@ -18,6 +18,7 @@ from features.evidence import PAIR_FEATURES, REQUEST_FEATURES, gather_evidence, 
 from features.imputation import RequestRows
 from features.queries import QueryTable
 from features.store import Features, FittedEvents, load_features, save_features
+from features.vocabulary import UNKNOWN
 from tests.features.feature_world import assert_same, config, events, fit, items, table
 
 CATALOGUE = items(
@@ -164,11 +165,36 @@ def test_new_events_are_known_and_change_nothing_that_was_fitted(tiny_encoder: s
     rows, _, _ = knowing.read_requests(requests({"user_id": "u3"}, {"user_id": "u1"}, {"user_id": "new"}))
     # An item that is not in the catalogue takes no place in a history.
     window = knowing.history.window(rows.owner, rows.end, 3, rows.hide)
-    np.testing.assert_array_equal(window, [[3, 0, 0], [2, 1, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(window, [[3, 0, 0], [2, 1, 0], [2, 0, 0]])
+    assert rows.user[2] == UNKNOWN  # a new user has a history, and no more
     assert not features.history.window(rows.owner[:1], features.history.ends(rows.owner[:1]), 3, rows.hide[:1]).any()
     for name in ("catalogue", "known", "home", "seen_users", "static", "statistics"):
         assert getattr(knowing, name) is getattr(features, name)
     everything(knowing, *knowing.read_requests(requests(*EVERY_KIND)))
+
+
+def test_new_users_come_behind_the_known_ones(tiny_encoder: str) -> None:
+    """ "aa" would be the first of all users in their order, and must not take the row of another."""
+    features, _ = fit(CATALOGUE, EVENTS, tiny_encoder, USERS)
+    knowing = features.with_events(pl.concat([EVENTS, events(item_id=["i3"], user_id=["aa"])]))
+    both = requests({"user_id": "u1"}, {"user_id": "aa"})
+    before, now = features.read_requests(both)[0], knowing.read_requests(both)[0]
+    assert before.owner[0] == now.owner[0]
+    assert (before.owner[1], now.owner[1]) == (UNKNOWN, features.known.users.size)
+    assert knowing.history.window(now.owner, now.end, 1, now.hide).tolist() == [[2], [3]]
+
+
+def test_histories_of_some_tasks_beside_what_was_seen_in_all(tiny_encoder: str, tmp_path: Path) -> None:
+    features, _ = fit(CATALOGUE, EVENTS, tiny_encoder, USERS)
+    later = events(item_id=["i3", "i1", "i1"], task=["search", "similar", "similar"], user_id=["u3", "u3", "new"])
+    knowing = features.with_events(later, ("search",))
+    save_features(knowing, tmp_path)
+    for found in (knowing, load_features(tmp_path, config(tiny_encoder))):
+        rows, _, _ = found.read_requests(requests({"user_id": "u3"}, {"user_id": "new"}))
+        assert found.history.window(rows.owner, rows.end, 2, rows.hide).tolist() == [[3, 0], [0, 0]]
+        assert found.seen is not None
+        seen = found.seen.matrix(rows.owner, found.seen.ends(rows.owner), found.catalogue.rows, rows.hide)
+        assert [sorted(row.indices) for row in seen] == [[1, 3], [1]]
 
 
 def test_knowing_the_fitted_events_is_what_was_fitted(tiny_encoder: str) -> None:

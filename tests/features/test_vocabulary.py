@@ -50,3 +50,11 @@ def test_saved_is_loaded(tmp_path: Path, first: int) -> None:
     loaded = Vocabulary.load(tmp_path / "v.parquet", first)
     assert loaded.values.to_list() == ["", "a > b", "빨간"]
     np.testing.assert_array_equal(loaded.rows(pl.Series(["빨간", ""])), [first + 2, first])
+
+
+def test_an_extended_vocabulary_keeps_its_rows() -> None:
+    known = Vocabulary.fit(pl.Series(["b", "d"]))
+    more = known.extended(pl.Series(["d", "a", None, "c", "a"]))
+    assert more.rows(pl.Series(["b", "d", "a", "c", "e", None])).tolist() == [2, 3, 4, 5, 1, 0]
+    assert more.size == 6
+    assert known.extended(pl.Series(["b", None])) is known

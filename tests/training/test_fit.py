@@ -11,9 +11,12 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
+from features.split import with_split
+from features.tables import open_data
 from serving import manifest
 from serving.config import ServingConfig
 from serving.ranker import Ranker
+from serving.requests import as_requests
 from tests.training.worlds import COLOURS, KINDS, REQUESTS, config, read_yaml, with_training, world, write
 from training.config import FitConfig, RankerStageConfig, SpaceStageConfig
 from training.evaluate import evaluate
@@ -145,6 +148,25 @@ def test_some_tasks_can_be_trained_on_alone(tmp_path, tiny_encoder):
     assert answer["request_id"].n_unique() == len(REQUESTS)
     found = judge(run, tmp_path / "one" / "data")
     assert set(found["rankers"]["unicorn"]["tasks"]) == {"search", "recommendation", "similar"}
+
+
+def test_who_was_trained_on_one_task_is_told_of_it_alone_and_leaves_out_what_was_seen_in_all(tmp_path, tiny_encoder):
+    tables = world()
+    run = fit_world(tmp_path, tables, replace(config(tiny_encoder), train_tasks=("recommendation",)))
+    ranker = Ranker.load(run)
+    log = (
+        with_split(open_data(tmp_path / "data").events).filter(pl.col("split") != "test", pl.col("label") > 0).collect()
+    )
+    user = log.filter(pl.col("task") == "search")["user_id"].drop_nulls().mode().sort()[0]
+    own = log.filter(pl.col("user_id") == user)
+    request = [{"task": "recommendation", "user_id": user}]
+    for one in (ranker, ranker.knowing(log)):
+        answer = set(one.rank(request, 40)["item_id"])
+        assert answer.isdisjoint(own["item_id"])
+        assert len(answer | set(own["item_id"])) == 40
+        rows, _, _ = one.engine.features.read_requests(as_requests(request, one.tasks))
+        told = one.engine.features.history.ends(rows.owner) - one.engine.features.history.start[rows.owner]
+        assert told[0] == len(own.filter(pl.col("task") == "recommendation"))
 
 
 def test_a_new_task_is_a_name(tmp_path, tiny_encoder):

@@ -86,9 +86,11 @@ def exposure_names(cutoffs: Sequence[int]) -> list[str]:
     return [f"{name}_at_{k}" for k in cutoffs for name in PER_REQUEST]
 
 
-def exposure_sample(exposure: Exposure, requests: NDArray[np.int64], cluster: NDArray[np.int64]) -> Sample:
-    """Return the means of the figures per request over ``requests`` (r,), which lie in ``cluster`` (r,)."""
-    values = exposure.per_request.reshape(len(exposure.per_request), exposure.per_request[0].size)[requests]  # (r, 2K)
+def exposure_sample(
+    per_request: NDArray[np.float64], requests: NDArray[np.int64], cluster: NDArray[np.int64]
+) -> Sample:
+    """Return the means of figures (R, K, 2) over ``requests`` (r,), which lie in ``cluster`` (r,)."""
+    values = per_request.reshape(len(per_request), per_request[0].size)[requests]  # (r, 2K)
     return sum_by_cluster(cluster, np.concatenate([np.nan_to_num(values), ~np.isnan(values)], axis=1), _means)
 
 

@@ -17,7 +17,7 @@ from training.evaluation.report import entries, generator
 
 
 def judge_first_stage(contender: Contender, judged: Judged, protocol: Protocol) -> dict[str, dict[str, Any]]:
-    """Return by task ``{"candidates": mean number, "recall": {…}}``, the ceiling, for a contender that tells its candidates.
+    """Return by task the ceiling ``{"candidates": mean number, "recall": {…}}`` of a contender that tells candidates.
 
     ``recall`` is the mean over requests of the share of their targets that are candidates: no order of these
     candidates has a larger recall. A request with fewer targets than another counts as much.

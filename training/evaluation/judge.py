@@ -8,14 +8,13 @@ from typing import Any
 from features.errors import DataError
 from training.evaluation import comparisons
 from training.evaluation.bounds import require_consistent
-from training.evaluation.comparisons import Difference
 from training.evaluation.examples import examples
 from training.evaluation.first_stage import judge_first_stage
 from training.evaluation.hidden import judge_hidden
 from training.evaluation.impressions import judge_impressions
 from training.evaluation.judged import Judged
 from training.evaluation.judgments import judge_judgments
-from training.evaluation.protocol import Contender, Protocol
+from training.evaluation.protocol import Contender, Protocol, Seeds
 from training.evaluation.served import Outcome, Progress, serve
 from training.evaluation.slices import slice_masks
 from training.evaluation.tasks import judge_task
@@ -26,7 +25,7 @@ def _silent(ranker: str, done: int, total: int) -> None:
 
 
 def judge(
-    contenders: Sequence[Contender],
+    contenders: Sequence[Contender | Seeds],
     judged: Judged,
     protocol: Protocol,
     *,
@@ -39,11 +38,12 @@ def judge(
 
     Requests that agree in everything a ranker is told are ranked once and share the answer, for all rankers alike. The
     intervals of all rankers, metrics and slices of a task, and the differences between rankers, come from the same
-    resamples. A figure that is undefined is left out. Of the first contender it is also told what a missing field costs,
-    and examples of its answers.
+    resamples. A figure that is undefined is left out. Of the first contender it is also told what a missing field
+    costs, and examples of its answers.
 
     Args:
-        contenders: with distinct names.
+        contenders: with distinct names. Of one with several seeds, impressions, the first stage, missing fields and
+            examples are not judged.
         judged: what they are judged on, see ``read_judged``.
         protocol: the settings with which ``judged`` was read.
         data_hash: of the data folder, for the file.
@@ -55,29 +55,30 @@ def judge(
     names = [contender.name for contender in contenders]
     if not names or len(set(names)) < len(names):
         raise DataError(f"rankers: {names} are not distinct names. Name each ranker once.")
-    outcomes = {contender.name: serve(contender, judged, protocol, progress) for contender in contenders}
-    rankers: dict[str, Any] = {
-        contender.name: {"tasks": {}, "judgments": judge_judgments(contender, judged, protocol)}
-        for contender in contenders
-    }
-    differences: list[Difference] = []
+    runs = {found.name: found.runs if isinstance(found, Seeds) else (found,) for found in contenders}
+    outcomes = {name: tuple(serve(run, judged, protocol, progress) for run in found) for name, found in runs.items()}
+    grades, differences = judge_judgments(runs, judged, protocol)
+    rankers: dict[str, Any] = {name: {"tasks": {}, "judgments": grades[name]} for name in names}
     beside: dict[str, Any] = {"tasks": {}, "covered": {}}
     masks = slice_masks(judged)
     for task in judged.tasks:
-        report = judge_task(task, outcomes, judged, masks, protocol, oracle)
+        taking_part = {name: found for name, found in outcomes.items() if task in (runs[name][0].tasks or judged.tasks)}
+        if not taking_part:
+            continue
+        report = judge_task(task, taking_part, judged, masks, protocol, oracle)
         differences += report.differences
         for name, node in report.nodes.items():
             rankers[name]["tasks"][task] = node
         beside["tasks"][task], beside["covered"][task] = report.oracle, report.covered
     for contender in contenders:
-        tasks = rankers[contender.name]["tasks"]
-        for task, node in judge_impressions(contender, judged, protocol).items():
-            tasks[task]["impressions"] = node
-        for task, node in judge_first_stage(contender, judged, protocol).items():
-            tasks[task]["ceiling"] = node
-    first = contenders[0]
-    for task, node in judge_hidden(first, outcomes[first.name], judged, protocol).items():
-        rankers[first.name]["tasks"][task]["hidden"] = node
+        if isinstance(contender, Contender):
+            _add_parts(rankers[contender.name]["tasks"], contender, judged, protocol)
+    first, shown = contenders[0], {}
+    if isinstance(first, Contender):
+        outcome = outcomes[first.name][0]
+        for task, node in judge_hidden(first, outcome, judged, protocol).items():
+            rankers[first.name]["tasks"][task]["hidden"] = node
+        shown = {"examples": examples(first, outcome, judged, protocol)}
     for name, node in rankers.items():
         _require_consistent(name, node)
     return {
@@ -86,9 +87,18 @@ def judge(
         "model": {"id": model_id},
         "rankers": rankers,
         "comparisons": comparisons.as_json(differences),
-        "examples": examples(first, outcomes[first.name], judged, protocol),
+        **shown,
         **({} if oracle is None else {"oracle": beside}),
     }
+
+
+def _add_parts(tasks: dict[str, Any], contender: Contender, judged: Judged, protocol: Protocol) -> None:
+    """Add to the nodes of a ranker, by task, what is judged of it apart from its lists."""
+    for task, node in judge_impressions(contender, judged, protocol).items():
+        if task in tasks:
+            tasks[task]["impressions"] = node
+    for task, node in judge_first_stage(contender, judged, protocol).items():
+        tasks[task]["ceiling"] = node
 
 
 def _require_consistent(name: str, node: dict[str, Any]) -> None:

@@ -43,6 +43,15 @@ class Contender(NamedTuple):
     """Without it, the first stage is not judged."""
     without_history: RankFunction | None = None
     """The same ranker, which knows no engagement of the user who asks; without it, that gap is not judged."""
+    tasks: tuple[str, ...] | None = None
+    """Tasks that it is judged in, such as those that it was trained on; None = all."""
+
+
+class Seeds(NamedTuple):
+    """A ranker that was trained several times, with other seeds: its figures are the means over them."""
+
+    name: str
+    runs: tuple[Contender, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,9 +31,9 @@ class Outcome(NamedTuple):
 
 
 def serve(contender: Contender, judged: Judged, protocol: Protocol, progress: Progress) -> Outcome:
-    """Rank each distinct context that has a target once, in blocks, and return what came of it."""
+    """Rank each distinct context of its tasks that has a target once, in blocks, and return what came of it."""
     contexts = judged.contexts.join(judged.targets.select("context").unique(), on="context", how="semi")
-    contexts = contexts.sort("context")
+    contexts = contexts.filter(pl.col(Col.TASK).is_in(contender.tasks or judged.tasks)).sort("context")
     catalogue = judged.items.select(Col.ITEM).with_row_index(NUMBER)
     personal = contexts.filter(pl.col(Col.TASK).is_in(protocol.exclude_seen)).select(Col.USER, Col.TASK).unique()
     seen = seen_pairs(judged.history).join(personal, on=Col.USER, how="inner")

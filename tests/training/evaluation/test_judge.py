@@ -4,13 +4,14 @@ import io
 import json
 import math
 
+import polars as pl
 import pytest
 from rich.console import Console
 
 from features.errors import DataError
 from tests.training.evaluation.small_world import catalogue, events, judged, scoring, serving
 from training.evaluation.judge import judge
-from training.evaluation.protocol import Contender, Protocol
+from training.evaluation.protocol import Contender, Protocol, Seeds
 from training.evaluation.table import print_evaluation
 
 ITEMS = catalogue(*"abcdef")
@@ -122,3 +123,39 @@ def test_the_table_shows_figures_with_their_intervals() -> None:
     assert any("recommendation: 4 requests, 1 without a target" in line for line in lines)
     assert any("recall_at_20" in line and "1.000 [1.000, 1.000]" in line for line in lines)
     assert any("good − bad" in line for line in lines)
+
+
+def test_runs_of_several_seeds_are_folded() -> None:
+    one, two = (Contender("run", serving(lists)) for lists in (lambda request: "bcd", lambda request: "eb"))
+    found = judge([Seeds("ours", (one, two)), BAD], judged(ITEMS, ROWS), PROTOCOL)
+    node = found["rankers"]["ours"]["tasks"]["recommendation"]
+    assert node["requests"] == 4
+    assert node["metrics"]["ndcg_at_10"]["value"] == pytest.approx((1 + 1 / math.log2(3)) / 2)
+    assert node["seeds"]["hit_at_1"] == {"values": [1.0, 0.0], "spread": pytest.approx(math.sqrt(1 / 2))}
+    assert node["curve"]["recall"][:2] == [0.5, 1.0]
+    assert node["metrics"]["coverage_at_1"] == {"value": 1 / 6}  # b alone, and e alone
+    row = next(row for row in found["comparisons"] if (row["task"], row["metric"]) == ("recommendation", "ndcg_at_10"))
+    bad = found["rankers"]["bad"]["tasks"]["recommendation"]["metrics"]["ndcg_at_10"]["value"]
+    assert row["difference"] == pytest.approx(node["metrics"]["ndcg_at_10"]["value"] - bad)
+    assert "examples" not in found
+
+
+def test_the_same_run_twice_is_that_run_without_spread() -> None:
+    alone = judge([GOOD], judged(ITEMS, ROWS), PROTOCOL)["rankers"]["good"]["tasks"]["search"]
+    twice = judge([Seeds("good", (GOOD, GOOD))], judged(ITEMS, ROWS), PROTOCOL)["rankers"]["good"]["tasks"]["search"]
+    assert twice["metrics"] == alone["metrics"]
+    assert {entry["spread"] for entry in twice["seeds"].values()} == {0.0}
+
+
+def test_a_ranker_of_one_task_is_asked_and_judged_in_it_alone() -> None:
+    asked: set[str] = set()
+
+    def rank(requests: pl.DataFrame, depth: int) -> pl.DataFrame:
+        asked.update(requests["task"])
+        return serving(lambda request: "cd")(requests, depth)
+
+    found = judge([GOOD, Contender("twin", rank, tasks=("search",))], judged(ITEMS, ROWS), PROTOCOL)
+    assert asked == {"search"}
+    assert set(found["rankers"]["good"]["tasks"]) == {"search", "recommendation"}
+    assert set(found["rankers"]["twin"]["tasks"]) == {"search"}
+    assert {row["task"] for row in found["comparisons"]} == {"search"}

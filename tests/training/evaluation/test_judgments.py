@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import polars as pl
 import pytest
 
 from tests.training.evaluation.small_world import catalogue, events, judged, scoring, serving
+from training.evaluation import judgments
 from training.evaluation.judge import judge
-from training.evaluation.judgments import judge_judgments
+from training.evaluation.judged import Judged
 from training.evaluation.protocol import Contender, Protocol
 
 ITEMS = catalogue("a", "b", "c", "d")
@@ -21,6 +23,12 @@ TABLE = pl.DataFrame(
     }
 )
 SCORE = {"a": 1.0, "b": 3.0, "c": 2.0, "d": 0.0}
+
+
+def judge_judgments(contender: Contender, data: Judged, protocol: Protocol) -> dict[str, Any]:
+    nodes, differences = judgments.judge_judgments({"ours": (contender,)}, data, protocol)
+    assert differences == []
+    return nodes["ours"]
 
 
 def contender() -> Contender:
@@ -69,3 +77,20 @@ def test_without_judgments_or_a_score_function_nothing_is_judged() -> None:
     assert judge_judgments(contender(), judged(ITEMS, events({"item_id": "a"})), Protocol()) == nothing
     data = judged(ITEMS, TRAIN, judgments=TABLE)
     assert judge_judgments(contender()._replace(score=None), data, Protocol()) == nothing
+
+
+def test_two_rankers_are_compared_on_the_same_queries() -> None:
+    table = pl.DataFrame({"query": list("xxxyy"), "item_id": list("abcab"), "relevance": [3.0, 2.0, 1.0, 3.0, 1.0]})
+    data = judged(ITEMS, TRAIN, judgments=table)
+    right, wrong = {"a": 2.0, "b": 1.0, "c": 0.0}, {"a": 0.0, "b": 1.0, "c": 2.0}
+    best = Contender("best", serving(lambda request: ""), scoring(right.__getitem__))
+    worst = Contender("worst", serving(lambda request: ""), scoring(wrong.__getitem__))
+    found = judge([best, worst], data, Protocol(resamples=50))
+    rankers, rows = found["rankers"], found["comparisons"]
+    x = (1 / math.log2(3) + 2 / 2) / (2 + 1 / math.log2(3))  # gains 0, 1, 2 in this order; ideal 2, 1
+    y = 1 / math.log2(3)
+    assert rankers["best"]["judgments"]["metrics"]["ndcg_at_10"]["value"] == 1.0
+    assert [(row["task"], row["metric"], row["a"], row["b"]) for row in rows] == [
+        ("judgments", "ndcg_at_10", "best", "worst")
+    ]
+    assert rows[0]["difference"] == pytest.approx(1 - (x + y) / 2)
