@@ -25,7 +25,10 @@ TASKS_OPTION = typer.Option(
 )
 QUIET_CHECK = typer.Option("--quiet", help="Print what is wrong and nothing else.")
 NAME = typer.Argument(
-    help="The data set: lastfm (HetRec 2011) or movielens (ml-latest).", metavar="NAME", show_default=False
+    help="The data set: home-depot (Kaggle 2016), lastfm (HetRec 2011), movielens (ml-latest) or tokenrec (one set's "
+    "folder: Beauty, LastFM or ML1M).",
+    metavar="NAME",
+    show_default=False,
 )
 RAW = typer.Option(help="The folder with the files as their makers distribute them.", metavar="RAW", show_default=False)
 OUT = typer.Option(help="The data folder to write.", metavar="DATA", show_default=False)

@@ -102,9 +102,7 @@ class Ranker:
         """
         check_top_k(top_k)
         frame = as_requests(requests, self.tasks)
-        excluded = self.engine.excluded(
-            self.exclude_seen if exclude_seen is None else exclusion.check(exclude_seen, self.tasks)
-        )
+        excluded = self._excluded(exclude_seen)
         named = frame.get_column(Col.CANDIDATES).is_not_null()
         parts = [
             self._frame(block, *self.engine.rank(self._read(block), excluded, top_k))
@@ -122,6 +120,29 @@ class Ranker:
             )
         return pl.concat(parts) if parts else pl.DataFrame(schema=ANSWER)
 
+    def candidates(
+        self, requests: Requests, top_k: int = 20, exclude_seen: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return what the first stage finds for each request, which ``rank`` of the same arguments puts in order.
+
+        Returns:
+            ``request_id``, ``task``, ``item_id``, in the order of the requests; the items of one in no order.
+
+        Raises:
+            DataError: a request is wrong.
+        """
+        check_top_k(top_k)
+        frame = as_requests(requests, self.tasks).drop(Col.CANDIDATES)
+        excluded = self._excluded(exclude_seen)
+        parts = []
+        for block in self._blocks(frame):
+            found = self.engine.candidates(self.engine.prepare(self._read(block), excluded), top_k)
+            row, place = np.nonzero(found)
+            named = block.select(Col.REQUEST, Col.TASK)[row]
+            parts.append(named.with_columns(self._ids.gather(found[row, place]).alias(Col.ITEM)))
+        schema = {name: ANSWER[name] for name in (Col.REQUEST, Col.TASK, Col.ITEM)}
+        return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
+
     def score(self, requests: Requests) -> pl.DataFrame:
         """Return a score for every candidate that the requests name, in the given order.
 
@@ -132,6 +153,10 @@ class Ranker:
             DataError: a request is wrong, names no candidates, or names an item that is not in the catalogue.
         """
         return self._score(as_requests(requests, self.tasks, need_candidates=True))
+
+    def _excluded(self, exclude_seen: Sequence[str] | None) -> NDArray[np.bool_]:
+        tasks = self.exclude_seen if exclude_seen is None else exclusion.check(exclude_seen, self.tasks)
+        return self.engine.excluded(tasks)
 
     def _read(self, requests: pl.DataFrame) -> RequestBlock:
         return RequestBlock(*self.engine.features.read_requests(requests))

@@ -1,4 +1,4 @@
-"""The commands of training: ``fit``, ``evaluate`` and ``demo``. At module level typer alone, so that help is fast."""
+"""The commands of training, from ``fit`` to ``demo``. At module level typer alone, so that help is fast."""
 
 from __future__ import annotations
 
@@ -9,6 +9,18 @@ import typer
 
 Data = Annotated[Path, typer.Argument(metavar="DATA", help="A data folder.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")]
+Judged = Annotated[Path, typer.Option(help="The data folder that is judged.")]
+Split = Annotated[str, typer.Option(help="valid or test.")]
+K = Annotated[str, typer.Option(metavar="K,…", help="Cut-offs.")]
+ExcludeSeen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="all|none|TASK,…",
+        help="Tasks for which items that the user has engaged with are left out; by default all but search.",
+    ),
+]
+Json = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the evaluation as JSON.")]
+Seed = Annotated[int, typer.Option(help="Of the resamples.")]
 
 
 def fit(
@@ -50,27 +62,44 @@ fit.context_settings = {"allow_extra_args": True, "ignore_unknown_options": True
 
 def evaluate(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder, runs:/ID or models:/NAME@ALIAS.")],
-    data: Annotated[Path, typer.Option(help="The data folder that is judged.")],
-    split: Annotated[str, typer.Option(help="valid or test.")] = "test",
-    k: Annotated[str, typer.Option(metavar="K,…", help="Cut-offs.")] = "1,5,10,20,100",
+    data: Judged,
+    split: Split = "test",
+    k: K = "1,5,10,20,100",
     baselines: Annotated[
         str, typer.Option(metavar="NAME,…|none", help="Baselines that are judged beside the run.")
     ] = "popularity",
-    exclude_seen: Annotated[
-        str | None,
-        typer.Option(
-            metavar="all|none|TASK,…",
-            help="Tasks for which items that the user has engaged with are left out; by default all but search.",
-        ),
-    ] = None,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the evaluation as JSON.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    exclude_seen: ExcludeSeen = None,
+    json: Json = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the evaluation as a page.")] = None,
+    seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
     """Judge a run per task, with intervals, beside baselines."""
     from training.evaluate import evaluate as judge_run
 
-    judge_run(run, data, split, k, baselines, exclude_seen, json, seed, quiet=quiet)
+    judge_run(run, data, split, k, baselines, exclude_seen, json, seed, html=html, quiet=quiet, progress=not quiet)
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN_A RUN_B …", help="Runs; those that differ in their seed alone count as one."),
+    ],
+    data: Judged,
+    split: Split = "test",
+    k: K = "1,5,10,20,100",
+    exclude_seen: ExcludeSeen = None,
+    json: Json = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Compare runs per task on the same requests: the first one's lead over each other one, with intervals and p.
+
+    A run that was fitted with --tasks is judged in these tasks.
+    """
+    from training.compare import compare as compare_runs
+
+    compare_runs(runs, data, split, k, exclude_seen, json, seed, quiet=quiet)
 
 
 def demo(

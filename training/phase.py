@@ -21,7 +21,7 @@ from training.columns import map_events, map_lists
 from training.config import FitConfig
 from training.evaluation.judged import Judged
 from training.holdout import Manner, ranker_rows
-from training.lists import build_lists
+from training.lists import Lists, build_lists
 from training.ranker_stage import RankerStage
 from training.schedule import Outcome, schedule
 from training.space_stage import SpaceData, SpaceStage
@@ -75,6 +75,50 @@ class Watch:
     callbacks: tuple[Callback, ...] = ()
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """Features of a phase, and the same as if the ranker's rows had not happened yet.
+
+    Attributes:
+        features: fitted on all rows.
+        own: which rows (E,) are the ranker's.
+        blind: the features that the space and the ranker learn with.
+        seen: the events, knowing no more than ``blind`` does.
+    """
+
+    features: Features
+    own: NDArray[np.bool_]
+    blind: Features
+    seen: FittedEvents
+
+
+def prepare(tables: Tables, config: FitConfig, *, quiet: bool) -> Prepared:
+    """Fit the features of a phase, and set the ranker's rows aside."""
+    training = config.training
+    features, fitted = fit_features(
+        tables.items, tables.users, tables.events, config.task_names, config.features, training.seed, quiet=quiet
+    )
+    own = ranker_rows(fitted.rows, tables.manner, training.ranker_share, training.seed)
+    features = replace(features, seen_users=_users_of(fitted, ~own))
+    return Prepared(features, own, *blind_to(own, features, fitted, training.seed))
+
+
+def ranker_lists(prepared: Prepared, engine: Engine, manner: Manner, config: FitConfig) -> Lists:
+    """Return the lists that a ranker learns from, whose candidates ``engine`` finds with the blind features."""
+    own, training = prepared.own, config.training
+    return build_lists(
+        engine,
+        prepared.features.history,
+        prepared.seen,
+        own if own.any() else ~own,  # with a single request there is nothing to set aside
+        training.ranker,
+        training.dropout,
+        excluded(config),
+        training.seed,
+        repeats=manner == "rows",
+    )
+
+
 def run_phase(
     tables: Tables, config: FitConfig, folder: Path, watch: Watch, chosen: tuple[Outcome, Outcome] | None = None
 ) -> Fitted:
@@ -88,22 +132,12 @@ def run_phase(
         chosen: how long an earlier phase trained (space, ranker); None = choose on the valid split.
     """
     training = config.training
-    features, fitted = fit_features(
-        tables.items,
-        tables.users,
-        tables.events,
-        config.task_names,
-        config.features,
-        training.seed,
-        quiet=not watch.progress,
-    )
-    own = ranker_rows(fitted.rows, tables.manner, training.ranker_share, training.seed)
-    features = replace(features, seen_users=_users_of(fitted, ~own))
-    blind, seen = blind_to(own, features, fitted, training.seed)
-    seen = map_events(seen, folder / "columns")
+    prepared = prepare(tables, config, quiet=not watch.progress)
+    prepared = replace(prepared, seen=map_events(prepared.seen, folder / "columns"))
+    features, own, blind, seen = prepared.features, prepared.own, prepared.blind, prepared.seen
     torch.manual_seed(training.seed)
     model = UniCoRn(model_sizes(features), config.model)
-    exclude = np.array([task in excluded_tasks(config) for task in config.task_names])
+    exclude = excluded(config)
     validation = None
     if tables.judged is not None:
         validation = Validation.build(features, tables.judged, exclude, training.valid_requests, training.seed)
@@ -114,18 +148,7 @@ def run_phase(
     space = SpaceStage(model, data, features, config.serving, plan, _of_new_items(validation, tables.manner))
     found = run_stage(space, folder / "space", watch.logger, progress=watch.progress, callbacks=watch.callbacks)
     engine = Engine.build(blind, model, config.serving)
-    kept = own if own.any() else ~own  # with a single request there is nothing to set aside
-    lists = build_lists(
-        engine,
-        features.history,
-        seen,
-        kept,
-        training.ranker,
-        training.dropout,
-        exclude,
-        training.seed,
-        repeats=tables.manner == "rows",
-    )
+    lists = ranker_lists(prepared, engine, tables.manner, config)
     lists = map_lists(lists, folder / "lists")
     plan = schedule(training.ranker, len(lists), for_ranker)
     ranker = RankerStage(
@@ -181,6 +204,11 @@ def blind_to(
         query_keys=past.query_keys,
     )
     return blind, replace(fitted, past=past)
+
+
+def excluded(config: FitConfig) -> NDArray[np.bool_]:
+    """Return (T,) whether seen items are no candidates in each task."""
+    return np.array([task in excluded_tasks(config) for task in config.task_names])
 
 
 def excluded_tasks(config: FitConfig) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from lightning.pytorch.loggers import MLFlowLogger
@@ -15,7 +15,11 @@ from lightning.pytorch.loggers import MLFlowLogger
 from serving.locate import use_tracking_store
 from training.config import FitConfig, TrackingConfig
 
-_PROFILED_ROWS = 10_000
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
+
+PROFILED_ROWS = 10_000
 """Rows of the events that MLflow's description of the data set is made from."""
 
 
@@ -24,14 +28,12 @@ class Tracking:
 
     def __init__(self, config: TrackingConfig, name: str, run_id: str | None) -> None:
         """Open a run called ``name``, or go on with ``run_id``."""
-        if config.uri is not None:
-            import mlflow
+        from mlflow import MlflowClient
 
-            mlflow.set_tracking_uri(config.uri)
-        self.uri = use_tracking_store()
+        self.uri = use_store(config)
         self.log_models = config.log_model
         run_id = _known(self.uri, run_id)
-        _make_experiment(self.uri, config.experiment)
+        make_experiment(MlflowClient(self.uri), config.experiment)
         self.logger = MLFlowLogger(config.experiment, run_name=name, tracking_uri=self.uri, run_id=run_id)
         self.run_id = str(self.logger.run_id)
         self.refit_logger = MLFlowLogger(config.experiment, tracking_uri=self.uri, run_id=self.run_id, prefix="refit")
@@ -39,19 +41,9 @@ class Tracking:
 
     def describe(self, config: FitConfig, data: Path, data_hash: str, events: pl.DataFrame) -> None:
         """Log the configuration and the data set."""
-        import mlflow
-        from mlflow.data.polars_dataset import from_polars
-
         self.logger.log_hyperparams(flat(asdict(config)))
-        sample, source = events.head(_PROFILED_ROWS), str(data.resolve())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a path that MLflow can read in two ways, which are the same
-            dataset = from_polars(sample, source=source, name=data.resolve().name, digest=data_hash[:32])
-        client = self.logger.experiment
-        entity = mlflow.entities.DatasetInput(
-            mlflow.entities.Dataset(**dataset.to_dict()), [mlflow.entities.InputTag("mlflow.data.context", "training")]
-        )
-        client.log_inputs(self.run_id, [entity])
+        sample = events.head(PROFILED_ROWS)
+        self.logger.experiment.log_inputs(self.run_id, [dataset_input(sample, data, data_hash, "training")])
 
     def finish(self, metrics: Mapping[str, float], run_folder: Path) -> None:
         """Log the metrics of the weights that were kept and the model, and close the run."""
@@ -92,15 +84,36 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _make_experiment(uri: str, name: str) -> None:
-    """Make the experiment where it is not there yet: left to the logger, that comes with a warning."""
-    from mlflow import MlflowClient
+def use_store(config: TrackingConfig) -> str:
+    """Point MLflow at the store of ``config``, or at the one in use, and return its address."""
+    if config.uri is not None:
+        import mlflow
+
+        mlflow.set_tracking_uri(config.uri)
+    return use_tracking_store()
+
+
+def dataset_input(sample: pl.DataFrame, data: Path, data_hash: str, context: str) -> DatasetInput:
+    """Return the data folder ``data`` as MLflow notes it: described by a ``sample`` of events, used as ``context``."""
+    from mlflow.data.polars_dataset import from_polars
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a path that MLflow can read in two ways, which are the same
+        found = from_polars(sample, source=str(data.resolve()), name=data.resolve().name, digest=data_hash[:32])
+    return DatasetInput(Dataset(**found.to_dict()), [InputTag("mlflow.data.context", context)])
+
+
+def make_experiment(client: MlflowClient, name: str) -> str:
+    """Return the id of an experiment, made where it is not there yet: left to Lightning, that comes with a warning."""
     from mlflow.exceptions import MlflowException
 
-    client = MlflowClient(uri)
-    if client.get_experiment_by_name(name) is None:
+    found = client.get_experiment_by_name(name)
+    if found is None:
         try:
-            client.create_experiment(name)
+            return str(client.create_experiment(name))
         except MlflowException:
-            if client.get_experiment_by_name(name) is None:  # another fit may have made it in the meantime
+            found = client.get_experiment_by_name(name)  # another fit may have made it in the meantime
+            if found is None:
                 raise
+    return str(found.experiment_id)

@@ -16,6 +16,7 @@ import polars as pl
 
 from features.columns import SEARCH, Col, Table
 from features.errors import DataError
+from features.importers.films import category, release
 from features.importers.raw import read_rows, require_files, to_number
 
 HOME: Final = "https://grouplens.org/datasets/movielens/latest/"
@@ -23,12 +24,8 @@ RECOMMENDATION: Final = "recommendation"
 RATING: Final = "rating"
 ENGAGED_FROM: Final = 4.0
 """Stars from which a rating is an engagement."""
-FIRST_YEAR: Final = 1870
-"""No film is older; a smaller number in brackets is no year."""
 
 _MOVIES, _RATINGS, _TAGS = "movies.csv", "ratings.csv", "tags.csv"
-_NO_GENRES = "(no genres listed)"
-_YEAR = r"\((\d{4})\)\s*$"
 
 
 def read_movielens(raw: Path, split: Path | None = None) -> dict[str, pl.DataFrame]:
@@ -46,13 +43,11 @@ def _read(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _items(raw: Path) -> pl.DataFrame:
-    year = pl.col("title").str.extract(_YEAR).cast(pl.Int32)
-    genres = pl.col("genres").str.replace_all("|", " > ", literal=True)
     return _read(raw / _MOVIES, ("movieId", "title", "genres")).select(
         pl.col("movieId").alias(Col.ITEM),
         pl.col("title").alias(Col.TITLE),
-        pl.when(pl.col("genres") != _NO_GENRES).then(genres).alias(Col.CATEGORY),
-        pl.when(year >= FIRST_YEAR).then(pl.date(year, 1, 1)).alias(Col.CREATED),
+        category(pl.col("genres")).alias(Col.CATEGORY),
+        release(pl.col("title")).alias(Col.CREATED),
     )
 
 

@@ -11,14 +11,21 @@ from polars.exceptions import PolarsError
 
 from features.atomic import require_free, whole_folder
 from features.errors import DataError
+from features.importers.home_depot import read_home_depot
 from features.importers.lastfm import read_lastfm
 from features.importers.movielens import read_movielens
+from features.importers.tokenrec import read_tokenrec
 from features.tables import TABLE_FILES, DataFolder, open_data
 
 Importer = Callable[[Path, Path | None], dict[str, pl.DataFrame]]
 """``(folder of raw files, published split or None) -> tables by name``."""
 
-IMPORTERS: Final[dict[str, Importer]] = {"lastfm": read_lastfm, "movielens": read_movielens}
+IMPORTERS: Final[dict[str, Importer]] = {
+    "home-depot": read_home_depot,
+    "lastfm": read_lastfm,
+    "movielens": read_movielens,
+    "tokenrec": read_tokenrec,
+}
 
 
 def import_folder(name: str, raw: Path, out: Path, split: Path | None = None, overwrite: bool = False) -> DataFolder:

@@ -208,3 +208,18 @@ def test_a_wrong_request_is_one_line(ranker, requests, top_k, message):
 def test_a_run_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(DataError, match="no such run folder"):
         Ranker.load(tmp_path / "nowhere")
+
+
+def test_candidates_are_what_rank_puts_in_order(ranker):
+    requests = [
+        {"request_id": "a", "task": "search", "query": "red", "user_id": "u1"},
+        {"request_id": "b", "task": "similar", "source_item_id": "i3"},
+    ]
+    listed = ranker.candidates(requests, 1000)
+    ranked = ranker.rank(requests, 1000)
+    for name in ("a", "b"):
+        found = listed.filter(pl.col("request_id") == name)["item_id"]
+        assert sorted(found) == sorted(ranked.filter(pl.col("request_id") == name)["item_id"])
+    assert listed["request_id"].unique(maintain_order=True).to_list() == ["a", "b"]
+    assert "i3" not in listed.filter(pl.col("request_id") == "b")["item_id"]
+    assert ranker.candidates([], 5).columns == ["request_id", "task", "item_id"]

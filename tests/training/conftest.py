@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
@@ -12,6 +14,7 @@ from tests.training.store import Store
 from tests.training.worlds import config, fitted_run, world, write
 from training.config import TrackingConfig
 from training.fit import fit
+from unicorn.__main__ import main
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +59,28 @@ def tracked_run(
     folder = tmp_path_factory.mktemp("tracked")
     settings = config(tiny_encoder, refit=False, tracking=TrackingConfig(experiment=store.experiment("tiny")))
     return fit(write(folder / "data", world()), folder / "run", settings, quiet=True, callbacks=(overheard,))
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """The front door sets up a process: environment, log levels; here several run in one."""
+    levels = {name: logging.getLogger(name).level for name in ("features", "serving", "training", "unicorn")}
+    before = dict(os.environ)
+    yield
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+
+
+@pytest.fixture
+def unicorn(capfd: pytest.CaptureFixture[str], restored: None) -> Callable[..., tuple[int, str, list[str]]]:
+    """Run a command line; returns its exit code, standard output and the lines of standard error."""
+
+    def run(*words: object) -> tuple[int, str, list[str]]:
+        capfd.readouterr()
+        code = main([str(word) for word in words])
+        out, err = capfd.readouterr()
+        return code, out, err.splitlines()
+
+    return run

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 
 import polars as pl
 import pytest
@@ -15,32 +13,6 @@ from features.tables import open_data
 from serving.ranker import Ranker
 from tests.training.worlds import config, read_yaml, world, write, write_config
 from training.config import FitConfig
-from unicorn.__main__ import main
-
-
-@pytest.fixture(autouse=True)
-def restored(monkeypatch):
-    """The front door sets up a process: environment, log levels; here several run in one."""
-    levels = {name: logging.getLogger(name).level for name in ("features", "serving", "training", "unicorn")}
-    before = dict(os.environ)
-    yield
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    for name in set(os.environ) - set(before):
-        del os.environ[name]
-
-
-@pytest.fixture
-def unicorn(capfd):
-    """Run a command line; returns its exit code, standard output and the lines of standard error."""
-
-    def run(*words):
-        capfd.readouterr()
-        code = main([str(word) for word in words])
-        out, err = capfd.readouterr()
-        return code, out, err.splitlines()
-
-    return run
 
 
 @pytest.fixture(scope="module")

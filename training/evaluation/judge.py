@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import polars as pl
+
+from features.columns import Col
 from features.errors import DataError
 from training.evaluation import comparisons
 from training.evaluation.bounds import require_consistent
@@ -73,6 +77,8 @@ def judge(
     for contender in contenders:
         if isinstance(contender, Contender):
             _add_parts(rankers[contender.name]["tasks"], contender, judged, protocol)
+            if contender.settings is not None:
+                rankers[contender.name]["settings"] = {task: dict(found) for task, found in contender.settings.items()}
     first, shown = contenders[0], {}
     if isinstance(first, Contender):
         outcome = outcomes[first.name][0]
@@ -94,9 +100,10 @@ def judge(
 
 def _add_parts(tasks: dict[str, Any], contender: Contender, judged: Judged, protocol: Protocol) -> None:
     """Add to the nodes of a ranker, by task, what is judged of it apart from its lists."""
+    own = pl.col(Col.TASK).is_in(list(tasks))
+    judged = replace(judged, targets=judged.targets.filter(own), shown=judged.shown.filter(own))
     for task, node in judge_impressions(contender, judged, protocol).items():
-        if task in tasks:
-            tasks[task]["impressions"] = node
+        tasks[task]["impressions"] = node
     for task, node in judge_first_stage(contender, judged, protocol).items():
         tasks[task]["ceiling"] = node
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,6 +45,8 @@ class Contender(NamedTuple):
     """The same ranker, which knows no engagement of the user who asks; without it, that gap is not judged."""
     tasks: tuple[str, ...] | None = None
     """Tasks that it is judged in, such as those that it was trained on; None = all."""
+    settings: Mapping[str, Mapping[str, Any]] | None = None
+    """By task, the settings that were chosen for it; None = there was nothing to choose."""
 
 
 class Seeds(NamedTuple):

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-SHOWN = ("recall_at_10", "recall_at_20", "hit_at_20", "ndcg_at_10", "ndcg_at_20", "mrr", "coverage_at_20")
+SHOWN = (
+    *("recall_at_10", "recall_at_20", "hit_at_20", "ndcg_at_10", "ndcg_at_20", "map_at_20", "mrr"),
+    *("coverage_at_20", "novelty_at_20", "log_popularity_at_20", "gini_at_20"),
+)
 """Metrics of the table, where they are judged; the file holds them all."""
+SHOWN_IN_ROWS = ("ndcg_at_10", "ndcg_at_20", "recall_at_20", "hit_at_20", "mrr", "coverage_at_20", "novelty_at_20")
+"""Metrics of the table of many rankers."""
+SIDE_BY_SIDE = 3
+"""Rankers that have columns of their own; more have rows."""
 SHOWN_SHARES = ("ndcg_at_10", "recall_at_20")
 """Metrics of which the table tells the share of the distance from the best baseline to the oracle."""
 ORACLE_COLUMN = "oracle (truth)"
@@ -26,10 +34,10 @@ def evaluation_tables(evaluation: dict[str, Any], metrics: Sequence[str] = SHOWN
     rankers: dict[str, Any] = evaluation["rankers"]
     oracle: dict[str, Any] = evaluation.get("oracle", {"tasks": {}, "covered": {}})
     for task in dict.fromkeys(task for node in rankers.values() for task in node["tasks"]):
-        nodes = {name: node["tasks"][task] for name, node in rankers.items()}
+        nodes = {name: node["tasks"][task] for name, node in rankers.items() if task in node["tasks"]}
         if task in oracle["tasks"]:
             nodes[ORACLE_COLUMN] = oracle["tasks"][task]
-        yield _metric_table(task, nodes, metrics)
+        yield _metric_table(task, nodes, metrics) if len(nodes) <= SIDE_BY_SIDE else _ranker_table(task, nodes)
     judged = {name: node["judgments"] for name, node in rankers.items() if node["judgments"]["requests"]}
     if judged:
         names = list(dict.fromkeys(metric for node in judged.values() for metric in node["metrics"]))
@@ -40,21 +48,46 @@ def evaluation_tables(evaluation: dict[str, Any], metrics: Sequence[str] = SHOWN
         yield _covered_table(oracle["covered"])
 
 
+def _title(task: str, nodes: dict[str, Any]) -> str:
+    first = next(iter(nodes.values()))
+    without = first.get("requests_without_target")
+    return f"{task}: {first['requests']:,} requests" + (f", {without:,} without a target" if without else "")
+
+
+def _ranker_table(task: str, nodes: dict[str, Any]) -> Table:
+    """Return a row for each ranker: so many do not fit side by side, nor do their intervals."""
+    table = Table(title=_title(task, nodes), title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("ranker")
+    judged = [name for name in SHOWN_IN_ROWS if any(name in node["metrics"] for node in nodes.values())]
+    for name in judged:
+        table.add_column(name.replace("_at_", "\n@"), justify="right")
+    for name, node in nodes.items():
+        entries = (node["metrics"].get(metric) for metric in judged)
+        table.add_row(name, *("–" if entry is None else f"{entry['value']:.3f}" for entry in entries))
+    return table
+
+
 def _metric_table(task: str, nodes: dict[str, Any], metrics: Sequence[str]) -> Table:
     first = next(iter(nodes.values()))
-    title = f"{task}: {first['requests']:,} requests"
-    if without := first.get("requests_without_target"):
-        title += f", {without:,} without a target"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=_title(task, nodes), title_justify="left")
     table.add_column("metric")
     for name in nodes:
         table.add_column(name, justify="right")
     for metric in metrics:
         if metric in first["metrics"]:
-            table.add_row(metric, *(figure(node["metrics"].get(metric)) for node in nodes.values()))
+            table.add_row(metric, *(_of_seeds(node, metric) for node in nodes.values()))
+    ceilings = [node["ceiling"]["recall"] if "ceiling" in node else None for node in nodes.values()]
+    if any(ceilings):
+        table.add_row("ceiling (recall)", *(figure(entry) for entry in ceilings))
     if "ties" in first:
         table.add_row("ties", *(f"{node['ties']:.3f}" for node in nodes.values()))
     return table
+
+
+def _of_seeds(node: dict[str, Any], metric: str) -> str:
+    """Return the figure, with the standard deviation over seeds where there are several."""
+    seeds = node.get("seeds", {}).get(metric)
+    return figure(node["metrics"].get(metric)) + (f" ±{seeds['spread']:.3f}" if seeds else "")
 
 
 def figure(entry: dict[str, float] | None) -> str:

@@ -159,3 +159,13 @@ def test_a_ranker_of_one_task_is_asked_and_judged_in_it_alone() -> None:
     assert set(found["rankers"]["good"]["tasks"]) == {"search", "recommendation"}
     assert set(found["rankers"]["twin"]["tasks"]) == {"search"}
     assert {row["task"] for row in found["comparisons"]} == {"search"}
+
+
+def test_many_rankers_are_rows_that_fit_a_terminal() -> None:
+    text = io.StringIO()
+    names = ("popularity", "bm25", "query-count-ease", "lambdarank")
+    found = judge([GOOD, *(BAD._replace(name=name) for name in names)], judged(ITEMS, ROWS), PROTOCOL)
+    print_evaluation(found, Console(file=text, width=80))
+    lines = text.getvalue().splitlines()
+    assert any(line.split()[:3] == ["query-count-ease", "0.125", "0.125"] for line in lines)  # b third for u0 alone
+    assert any(line.split()[:2] == ["good", "1.000"] for line in lines)

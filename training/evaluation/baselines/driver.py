@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -93,6 +93,30 @@ class BaselineRanker:
             allowed = self._countries.list.contains(country).fill_null(True)
             self._barred[country] = np.flatnonzero(~allowed.to_numpy())
         return self._barred[country]
+
+
+class RankerByTask:
+    """Serves each task by the ranker that is tuned for it."""
+
+    def __init__(self, rankers: Mapping[str, BaselineRanker]) -> None:
+        """Serve requests of the tasks that ``rankers`` names."""
+        self._rankers = dict(rankers)
+
+    def rank(self, requests: pl.DataFrame, depth: int) -> pl.DataFrame:
+        """Return what ``BaselineRanker.rank`` does."""
+        return pl.concat([ranker.rank(rows, depth) for ranker, rows in self._parts(requests)])
+
+    def score(self, requests: pl.DataFrame) -> pl.DataFrame:
+        """Return what ``BaselineRanker.score`` does."""
+        return pl.concat([ranker.score(rows) for ranker, rows in self._parts(requests)])
+
+    def _parts(self, requests: pl.DataFrame) -> Iterator[tuple[BaselineRanker, pl.DataFrame]]:
+        """Yield each ranker with its requests in their order; rankers without a request too, for their columns."""
+        tasks: dict[BaselineRanker, list[str]] = {}
+        for task, ranker in self._rankers.items():
+            tasks.setdefault(ranker, []).append(task)
+        for ranker, names in tasks.items():
+            yield ranker, requests.filter(pl.col(Col.TASK).is_in(names))
 
 
 def select(score: Tensor, tie: Tensor, k: int) -> Tensor:

@@ -1,0 +1,210 @@
+"""LightGBM's lambdarank over the features of our own ranker: the same candidates and evidence, trees in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import lightgbm
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from features.columns import Col, Split
+from features.errors import DataError
+from features.events import is_ordered
+from features.split import with_split
+from features.tables import DataFolder, data_hash
+from serving.assemble import context_tensors, item_tensors
+from serving.engine import Engine, Listed
+from serving.ranker import Ranker
+from training.config import FitConfig
+from training.evaluation.judged import Judged
+from training.evaluation.protocol import Contender, Protocol
+from training.fit import SELECTION
+from training.holdout import manner_of
+from training.judging import Run, read_tuning
+from training.lists import Lists
+from training.phase import Tables, prepare, ranker_lists
+from training.validation import Validation
+
+NAME: Final = "lambdarank"
+GRID: Final = tuple({"num_leaves": leaves} for leaves in (15, 31, 63))
+"""What is tried on valid: the budget. The number of trees is chosen there as well."""
+MOST_TREES: Final = 500
+PATIENCE: Final = 30
+"""Trees without a better NDCG@20 on valid after which no more are made."""
+VALID_REQUESTS: Final = 500
+"""Requests of each task at most that it is chosen by; a seeded sample beyond."""
+_BLOCK: Final = 256
+
+
+class Rows(NamedTuple):
+    """Pairs of requests and candidates. n = pairs, G = lists."""
+
+    columns: NDArray[np.float32]  # (n, C)
+    label: NDArray[np.float32]  # (n,)
+    group: NDArray[np.int64]  # (G,) pairs of each list
+
+
+def lambdarank(run: Run, folder: DataFolder, known: pl.DataFrame, judged: Judged, protocol: Protocol) -> Contender:
+    """Return lambdarank (Burges 2010, as LightGBM has it), trained on the lists that ``run``'s ranker learned from.
+
+    It reads the space's score, the context × candidate features, the item's quality, the request's numbers and the
+    task. Number of trees and leaves are chosen on valid with what was fitted on train alone; for a refitted run, so
+    many trees are then made from the lists of train and valid.
+
+    Raises:
+        DataError: the run was fitted on other data, or on some tasks alone.
+    """
+    if run.ranker.data_hash != data_hash(folder):
+        raise DataError(
+            f"{run.asked}: was fitted on other data than {folder.root}, so its features cannot be learned from there. "
+            "Fit it on this data, or leave out lambdarank."
+        )
+    if run.config.train_tasks is not None:
+        raise DataError(f"{run.asked}: was trained on {', '.join(run.config.train_tasks)} alone. Leave out lambdarank.")
+    chooser = Ranker.load(run.folder / SELECTION) if run.refitted else run.ranker
+    settings, trees = _choose(chooser.engine, run.config, folder, read_tuning(folder, judged, protocol))
+    if run.refitted:
+        trees = _train(_lists(run.ranker.engine, run.config, folder, (Split.TRAIN, Split.VALID)), settings, run.config)
+    engine = TreeEngine(**vars(run.ranker.engine), trees=trees)
+    ranker = Ranker(engine, run.ranker.facts).knowing(known)
+    return Contender(
+        NAME,
+        rank=lambda requests, depth: ranker.rank(requests, depth, protocol.exclude_seen),
+        score=ranker.score,
+        logits=False,
+        settings=dict.fromkeys(judged.tasks, settings),
+    )
+
+
+@dataclass(frozen=True)
+class TreeEngine(Engine):
+    """The served path with trees in place of the ranker's network.
+
+    Attributes:
+        trees: LightGBM's.
+    """
+
+    trees: lightgbm.Booster
+
+    @torch.inference_mode()
+    def score_listed(self, listed: Listed) -> Tensor:
+        """Return scores (B, L) of listed candidates, ``-inf`` for padding."""
+        scores = np.full(listed.candidates.shape, -np.inf, dtype=np.float32)
+        real = listed.candidates > 0
+        if real.any():
+            scores[real] = self.trees.predict(columns(self, listed))
+        return torch.from_numpy(scores)
+
+
+@torch.inference_mode()
+def columns(engine: Engine, listed: Listed) -> NDArray[np.float32]:
+    """Return what the ranker reads of each listed pair (n, C), without the vectors of its towers."""
+    at = torch.from_numpy(listed.candidates)
+    request = engine.encode(listed.contexts)
+    numbers = engine.model.features(request, engine.side, at, torch.from_numpy(listed.pairs))  # (B, L, F + 1)
+    items = item_tensors(engine.features)
+    contexts = listed.contexts
+    told = torch.cat([contexts.flags, contexts.facts, engine.model.one_hot(contexts.task)], dim=1)  # (B, K)
+    row, place = torch.where(at > 0)
+    item = at[row, place]
+    parts = [numbers[row, place], items.quality[item], items.quality_missing[item], told[row]]
+    return torch.cat(parts, dim=1).numpy()
+
+
+def _choose(
+    engine: Engine, config: FitConfig, folder: DataFolder, tuning: Judged | None
+) -> tuple[dict[str, Any], lightgbm.Booster]:
+    """Return the settings with which it does best on valid, trees included, and the trees of train."""
+    train = _lists(engine, config, folder, (Split.TRAIN,))
+    if tuning is None:
+        settings = {**GRID[0], "trees": 100}
+        return settings, _train(train, settings, config)
+    valid = _valid_rows(engine, config, tuning)
+    best: tuple[float, dict[str, Any], lightgbm.Booster] | None = None
+    for tried in GRID:
+        trees = _train(train, {**tried, "trees": MOST_TREES}, config, valid)
+        reached = float(trees.best_score["valid"]["ndcg@20"])
+        if best is None or reached > best[0]:
+            best = reached, {**tried, "trees": trees.best_iteration}, trees
+    if best is None:
+        raise ValueError("the grid is empty")
+    return best[1:]
+
+
+def _train(rows: Rows, settings: dict[str, Any], config: FitConfig, valid: Rows | None = None) -> lightgbm.Booster:
+    """Return trees with the best NDCG@20 on ``valid``, or as many as the settings say without it."""
+    training = config.training
+    parameters = {
+        "objective": "lambdarank",
+        "num_leaves": settings["num_leaves"],
+        "learning_rate": 0.1,
+        "metric": "ndcg",
+        "eval_at": [20],
+        "seed": training.seed,
+        "deterministic": True,
+        "num_threads": training.threads,
+        "verbosity": -1,
+    }
+    data = lightgbm.Dataset(rows.columns, rows.label, group=rows.group, free_raw_data=False)
+    watched = [] if valid is None else [data.create_valid(valid.columns, valid.label, group=valid.group)]
+    stop: list[Callable[..., Any]] = []
+    if valid is not None:
+        stop.append(lightgbm.early_stopping(PATIENCE, verbose=False))
+    return lightgbm.train(
+        parameters, data, settings["trees"], valid_sets=watched, valid_names=["valid"] * len(watched), callbacks=stop
+    )
+
+
+def _lists(engine: Engine, config: FitConfig, folder: DataFolder, splits: tuple[str, ...]) -> Rows:
+    """Return the lists from which the ranker of ``engine`` learned, which was fitted on ``splits``."""
+    row = "__lists_row"
+    events = with_split(folder.events.with_row_index(row)).filter(pl.col(Col.SPLIT) != Split.TEST)
+    everything = events.collect().sort(row).drop(row)
+    users = None if folder.users is None else folder.users.collect()
+    fitted = everything.filter(pl.col(Col.SPLIT).is_in(splits))
+    manner = manner_of(everything, ordered=is_ordered(everything))
+    prepared = prepare(Tables(folder.items.collect(), users, fitted, manner, None), config, quiet=True)
+    blind = Engine.build(prepared.blind, engine.model, config.serving)
+    lists = ranker_lists(prepared, blind, manner, config)
+    parts = list(_parts(blind, lists))
+    return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _parts(engine: Engine, lists: Lists) -> Iterator[Rows]:
+    for start in range(0, len(lists), _BLOCK):
+        part = lists.take(np.arange(start, min(start + _BLOCK, len(lists))))
+        features = engine.features
+        contexts, _ = context_tensors(features, features.history, *part.requests)
+        contexts = contexts._replace(facts=torch.from_numpy(np.array(part.facts)))
+        item = np.where(part.weight > 0, part.item, 0).astype(np.int64)
+        listed = Listed(contexts, item, np.array(part.pairs))
+        yield Rows(columns(engine, listed), part.label[item > 0], _sizes(item))
+
+
+def _valid_rows(engine: Engine, config: FitConfig, tuning: Judged) -> Rows:
+    """Return the candidates of a sample of valid requests; a list without a target among them says nothing."""
+    excluded = engine.excluded(engine.config.exclude_seen or ())
+    validation = Validation.build(engine.features, tuning, excluded, VALID_REQUESTS, config.training.seed)
+    rows = engine.features.catalogue.rows
+    wanted = np.unique(validation.context * rows + validation.item)
+    parts = []
+    for block in validation.blocks(engine.block_size):
+        listed = validation.listed(engine, block)
+        context = np.arange(block.start, block.stop)[:, None]
+        label = np.isin(context * rows + listed.candidates, wanted) & (listed.candidates > 0)
+        item = np.where(label.any(axis=1, keepdims=True), listed.candidates, 0)
+        kept = listed._replace(candidates=item)
+        parts.append(Rows(columns(engine, kept), label[item > 0].astype(np.float32), _sizes(item)))
+    return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _sizes(item: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the pairs of each list that has any."""
+    size: NDArray[np.int64] = (item > 0).sum(axis=1)
+    return size[size > 0]
