@@ -19,6 +19,10 @@ ExcludeSeen = Annotated[
         help="Tasks for which items that the user has engaged with are left out; by default all but search.",
     ),
 ]
+Metrics = Annotated[
+    str | None,
+    typer.Option(metavar="NAME,…", help="Metrics in which rankers are compared; by default ndcg_at_10,recall_at_20."),
+]
 Json = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the evaluation as JSON.")]
 Seed = Annotated[int, typer.Option(help="Of the resamples.")]
 
@@ -69,6 +73,7 @@ def evaluate(
         str, typer.Option(metavar="NAME,…|none", help="Baselines that are judged beside the run.")
     ] = "popularity",
     exclude_seen: ExcludeSeen = None,
+    metrics: Metrics = None,
     json: Json = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the evaluation as a page.")] = None,
     seed: Seed = 0,
@@ -77,7 +82,8 @@ def evaluate(
     """Judge a run per task, with intervals, beside baselines."""
     from training.evaluate import evaluate as judge_run
 
-    judge_run(run, data, split, k, baselines, exclude_seen, json, seed, html=html, quiet=quiet, progress=not quiet)
+    outputs: dict[str, Any] = {"html": html, "quiet": quiet, "progress": not quiet}
+    judge_run(run, data, split, k, baselines, exclude_seen, json, seed, metrics=metrics, **outputs)
 
 
 def compare(
@@ -89,6 +95,7 @@ def compare(
     split: Split = "test",
     k: K = "1,5,10,20,100",
     exclude_seen: ExcludeSeen = None,
+    metrics: Metrics = None,
     json: Json = None,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -99,7 +106,7 @@ def compare(
     """
     from training.compare import compare as compare_runs
 
-    compare_runs(runs, data, split, k, exclude_seen, json, seed, quiet=quiet)
+    compare_runs(runs, data, split, k, exclude_seen, json, seed, metrics=metrics, quiet=quiet)
 
 
 def demo(

@@ -31,6 +31,7 @@ def compare(
     json: Path | None,
     seed: int,
     *,
+    metrics: str | None = None,
     quiet: bool = False,
 ) -> dict[str, object]:
     """Judge ``runs`` on the same requests, the first against each other one, and return the evaluation.
@@ -58,7 +59,7 @@ def compare(
     folder = open_data(data)
     for run in opened:
         require_valid(folder, run.ranker.tasks)
-    protocol = protocol_of(opened[0], split, k, exclude_seen, seed)
+    protocol = protocol_of(opened[0], split, k, exclude_seen, seed, metrics)
     judged = read_judged(folder, protocol)
     known = known_before(folder, protocol)
     evaluation = judge(

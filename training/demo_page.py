@@ -12,20 +12,14 @@ from features.columns import Col
 from features.tables import open_data
 from serving import manifest
 from training.demo_folder import DemoFolder
-from training.evaluation.markup import Html, element, joined
 from training.evaluation.page import evaluation_page
+from training.evaluation.pages.cards import answer, card, cards, request_facts
+from training.evaluation.pages.markup import Html, element, joined, listed
 
 EXAMPLES: Final = 3
 """Requests of each task that are shown."""
 ANSWERS: Final = 5
 """Items of an answer that are shown."""
-_FIELDS: Final = {
-    Col.QUERY: "query",
-    Col.SOURCE_ITEM: "looking at",
-    Col.USER: "user",
-    Col.COUNTRY: "country",
-}
-"""What is told of a request, and under which name."""
 
 
 def demo_page(folder: DemoFolder) -> str:
@@ -48,7 +42,7 @@ def _lead(folder: DemoFolder, evaluation: dict[str, Any]) -> Html:
         f"torch {run['versions']['torch']}",
         "time": ", ".join(f"{step} {seconds:.0f}\u00a0s" for step, seconds in folder.seconds.items()),
     }
-    return element("dl", *(part for name, told in facts.items() for part in (element("dt", name), element("dd", told))))
+    return listed(facts)
 
 
 def _examples(folder: DemoFolder, task: str) -> Html:
@@ -56,14 +50,13 @@ def _examples(folder: DemoFolder, task: str) -> Html:
     requests = pl.read_parquet(folder.data / "requests.parquet").filter(pl.col(Col.TASK) == task).head(EXAMPLES)
     answers = _answers(folder, requests)
     titles = _titles(folder, requests[Col.SOURCE_ITEM])
-    cards = [
+    made = [
         _card(request, answers.filter(pl.col(Col.REQUEST) == request[Col.REQUEST]), titles)
         for request in requests.iter_rows(named=True)
     ]
-    if not cards:
+    if not made:
         return Html()
-    heading = element("h3", "Asked after the log, and answered")
-    return joined([heading, element("div", *cards, class_="cards")])
+    return joined([element("h3", "Asked after the log, and answered"), cards(made)])
 
 
 def _answers(folder: DemoFolder, requests: pl.DataFrame) -> pl.DataFrame:
@@ -84,18 +77,7 @@ def _titles(folder: DemoFolder, wanted: pl.Series) -> dict[str, str]:
     return dict(items.select(Col.ITEM, pl.coalesce(Col.TITLE, Col.ITEM)).collect().rows())
 
 
-def _card(request: dict[str, Any], answer: pl.DataFrame, titles: dict[str, str]) -> Html:
-    told = {name: request[column] for column, name in _FIELDS.items() if request[column] is not None}
-    if Col.SOURCE_ITEM in request and request[Col.SOURCE_ITEM] is not None:
-        told["looking at"] = titles.get(request[Col.SOURCE_ITEM], request[Col.SOURCE_ITEM])
-    told = told or {"asked": "nothing is known"}
-    facts = [part for name, value in told.items() for part in (element("dt", name), element("dd", value, dir="auto"))]
-    items = [
-        element(
-            "li",
-            element("span", row[Col.TITLE] or row[Col.ITEM], dir="auto"),
-            element("small", row[Col.CATEGORY] or ""),
-        )
-        for row in answer.iter_rows(named=True)
-    ]
-    return element("div", element("dl", *facts), element("ol", *items), class_="card")
+def _card(request: dict[str, Any], answers: pl.DataFrame, titles: dict[str, str]) -> Html:
+    rows = answers.iter_rows(named=True)
+    served = [answer(row[Col.TITLE] or row[Col.ITEM], row[Col.CATEGORY] or "") for row in rows]
+    return card(request_facts(request, titles.get(request.get(Col.SOURCE_ITEM) or "")), served)

@@ -37,6 +37,7 @@ def evaluate(
     json: Path | None,
     seed: int,
     *,
+    metrics: str | None = None,
     html: Path | None = None,
     quiet: bool = False,
     progress: bool = False,
@@ -55,7 +56,7 @@ def evaluate(
     judged_run = open_run(run, split)
     folder = open_data(data)
     require_valid(folder, judged_run.ranker.tasks)
-    protocol = protocol_of(judged_run, split, k, exclude_seen, seed)
+    protocol = protocol_of(judged_run, split, k, exclude_seen, seed, metrics)
     judged = read_judged(folder, protocol)
     oracle = read_oracle(folder.root, judged, protocol)
     known = known_before(folder, protocol)

@@ -61,11 +61,14 @@ def open_run(run: str, split: str) -> Run:
     return Run(run, folder, ranker, read_config([folder / CONFIG], []))
 
 
-def protocol_of(run: Run, split: str, k: str, exclude_seen: str | None, seed: int) -> Protocol:
-    """Return the protocol under which ``run`` is judged; None excludes what it excludes when it serves."""
+def protocol_of(
+    run: Run, split: str, k: str, exclude_seen: str | None, seed: int, metrics: str | None = None
+) -> Protocol:
+    """Return the protocol under which ``run`` is judged; without ``exclude_seen`` it excludes what it does at work."""
     ranker = run.ranker
     excluded = ranker.exclude_seen if exclude_seen is None else exclusion.parse(exclude_seen, ranker.tasks)
-    return Protocol(split=split, k=_cutoffs(k), exclude_seen=excluded, seed=seed, refit=run.refitted)
+    named = None if metrics is None else tuple(name.strip() for name in metrics.split(","))
+    return Protocol(split=split, k=_cutoffs(k), exclude_seen=excluded, seed=seed, metrics=named, refit=run.refitted)
 
 
 def contender(run: Run, known: pl.DataFrame, protocol: Protocol, name: str) -> Contender:

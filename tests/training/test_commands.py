@@ -135,8 +135,10 @@ def test_evaluate_judges_what_is_served(unicorn, data, fitted, tmp_path):
     [
         (("--split", "valid"), "was fitted on train and valid, so it cannot be judged on valid"),
         (("--split", "tomorrow"), "'tomorrow' cannot be judged"),
-        (("--baselines", "oracle"), "oracle"),
+        (("--baselines", "oracle"), "'oracle' is not known. Choose from bm25, ease, ease-queries, fusion, ials"),
+        (("--baselines", "ease,ease"), "names one twice"),
         (("--k", "ten"), "k: 'ten' is not a list of whole numbers"),
+        (("--k", "5", "--metrics", "ndcg_at_7"), "Choose from recall_at_5, hit_at_5, ndcg_at_5, map_at_5, mrr"),
         (("--exclude-seen", "levitation"), "'levitation' is not a task"),
     ],
 )

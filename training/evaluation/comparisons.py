@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from training.evaluation.intervals import Estimate, Sample, holm, mean_by_cluster, sign_flip_p
 from training.evaluation.metrics import RequestMetrics
 
-METRICS = ("ndcg_at_10", "recall_at_20")
-"""Metrics that are compared, where their k is judged: few, so that adjusting for their number costs little."""
-
 
 class Difference(NamedTuple):
     """The mean of ``a`` minus ``b`` over the requests of a task, and the p of no difference before adjustment."""
@@ -25,14 +22,9 @@ class Difference(NamedTuple):
     p: float
 
 
-def compared(names: list[str]) -> list[str]:
-    """Return those of the metrics ``names`` that are compared."""
-    return [metric for metric in METRICS if metric in names]
-
-
-def paired(a: RequestMetrics, b: RequestMetrics, cluster: NDArray[np.int64]) -> Sample:
-    """Return the differences of the compared metrics of the same requests, which lie in ``cluster`` (R,)."""
-    columns = [a.names.index(metric) for metric in compared(a.names)]
+def paired(a: RequestMetrics, b: RequestMetrics, metrics: list[str], cluster: NDArray[np.int64]) -> Sample:
+    """Return the differences of ``metrics`` of the same requests, which lie in ``cluster`` (R,)."""
+    columns = [a.names.index(metric) for metric in metrics]
     return mean_by_cluster(cluster, (a.values - b.values)[:, columns])
 
 

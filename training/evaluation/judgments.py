@@ -40,7 +40,8 @@ def judge_judgments(
     first, *others = tables
     clusters, cluster = np.unique(requests["cluster"].to_numpy()[tables[first].request], return_inverse=True)
     samples = [mean_by_cluster(cluster, table.values) for table in tables.values()]
-    pairwise = [comparisons.paired(tables[first], tables[name], cluster) for name in others]
+    metrics = protocol.compared(tables[first].names)
+    pairwise = [comparisons.paired(tables[first], tables[name], metrics, cluster) for name in others]
     random = generator(protocol.seed, "judgments")
     found = iter(bootstrap([*samples, *pairwise], len(clusters), protocol.resamples, random))
     nodes = {
@@ -51,7 +52,7 @@ def judge_judgments(
         Difference("judgments", metric, first, name, estimate, p)
         for name, sample in zip(others, pairwise, strict=True)
         for metric, estimate, p in zip(
-            comparisons.compared(tables[first].names),
+            metrics,
             next(found),
             comparisons.sign_flips(sample, protocol.resamples, random),
             strict=True,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from features.columns import SEARCH, TASKS, Split
 from features.errors import DataError
+
+KINDS: Final = ("recall", "hit", "ndcg", "map")
+"""Metrics that are judged at each cut-off."""
+MRR: Final = "mrr"
+COMPARED: Final = ("ndcg_at_10", "recall_at_20")
 
 RankFunction = Callable[[pl.DataFrame, int], pl.DataFrame]
 """``rank(requests, top_k) -> answer``.
@@ -72,6 +77,9 @@ class Protocol:
     """Bootstrap resamples, and sign flips of a comparison."""
     judgment_task: str = SEARCH
     """The task as whose requests graded judgments are scored."""
+    metrics: tuple[str, ...] | None = None
+    """Metrics in which rankers are compared: few, so that adjusting for their number costs little; None = those of
+    ``COMPARED`` whose k is judged."""
     refit: bool = True
     """Whether what is judged on ``test`` was fitted on train and valid, or on train alone."""
     hidden: int = 2_000
@@ -88,6 +96,14 @@ class Protocol:
             if getattr(self, name) < 1:
                 raise DataError(f"{name}: {getattr(self, name)} is below 1. Pass a positive number.")
         object.__setattr__(self, "k", tuple(sorted(set(self.k))))
+        known = [*(f"{kind}_at_{k}" for kind in KINDS for k in self.k), MRR]
+        for name in self.metrics or ():
+            if name not in known:
+                raise DataError(f"metrics: {name!r} is not known at these cut-offs. Choose from {', '.join(known)}.")
+
+    def compared(self, names: Sequence[str]) -> list[str]:
+        """Return those of the metrics ``names`` in which rankers are compared."""
+        return [name for name in self.metrics or COMPARED if name in names]
 
     @property
     def depth(self) -> int:

@@ -66,7 +66,8 @@ def judge_task(
         for part in table.metrics.values()
     ]
     samples += [exposure_sample(table.exposed, whole, cluster_of) for table in tables.values()]
-    pairs = [comparisons.paired(overall[first], overall[name], cluster_of) for name in others]
+    metrics = protocol.compared(overall[first].names) if len(whole) else []
+    pairs = [comparisons.paired(overall[first], overall[name], metrics, cluster_of) for name in others]
     ways = []
     if oracle is not None and others and len(whole):
         baselines = {name: overall[name] for name in others}
@@ -78,7 +79,6 @@ def judge_task(
     estimates = {name: {group: next(found) for group in table.metrics} for name, table in tables.items()}
     requests = int((judged.requests[Col.TASK] == task).sum())
     nodes = {name: node(table, estimates[name], next(found), requests, protocol) for name, table in tables.items()}
-    metrics = comparisons.compared(overall[first].names) if len(whole) else []
     differences = [
         Difference(task, metric, first, name, estimate, p)
         for name, pair in zip(others, pairs, strict=True)

@@ -91,6 +91,14 @@ def test_metrics_are_compared_only_where_their_k_is_judged() -> None:
     assert {row["metric"] for row in rows} == {"ndcg_at_10"}
 
 
+def test_the_compared_metrics_can_be_named() -> None:
+    protocol = Protocol(k=(1, 10), metrics=("mrr", "hit_at_1"), resamples=20)
+    rows = judge([GOOD, BAD], judged(ITEMS, ROWS), protocol)["comparisons"]
+    assert [row["metric"] for row in rows] == ["mrr", "hit_at_1"] * 2
+    with pytest.raises(DataError, match=r"'ndcg_at_3' is not known at these cut-offs\. Choose from recall_at_1, "):
+        Protocol(k=(1, 10), metrics=("ndcg_at_3",))
+
+
 def test_a_task_whose_targets_were_all_seen_is_counted_and_not_scored() -> None:
     rows = events({"item_id": "a", "user_id": "u", "split": "train"}, {"item_id": "a", "user_id": "u"})
     found = judge([GOOD, BAD], judged(ITEMS, rows), PROTOCOL)
