@@ -89,7 +89,7 @@ def load_run(folder: Path) -> tuple[Engine, RunFacts]:
     name = model_id(folder)
     serving = from_dict(ServingConfig, described["serving"], f"{folder / MODEL}: serving")
     engine = Engine.build(features, model, serving, Index.load(folder / INDEX, name))
-    tasks = described["train_tasks"]
+    tasks = described.get("train_tasks")  # a run of an earlier version does not say, and was trained on all
     return engine, RunFacts(
         name, described["data_hash"], tuple(described["fitted_on"]), None if tasks is None else tuple(tasks)
     )

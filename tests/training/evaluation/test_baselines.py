@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -11,10 +13,9 @@ import torch
 
 from features.errors import DataError
 from serving.order import tie_ranks, top_k
-from tests.training.evaluation.small_world import ALL, asking, catalogue, events, judged
+from tests.training.evaluation.small_world import ALL, catalogue, events, judged
 from training.evaluation.baselines.base import World
 from training.evaluation.baselines.driver import BaselineRanker, select
-from training.evaluation.baselines.ease import Ease
 from training.evaluation.baselines.registry import BASELINES, baseline_contenders, make
 from training.evaluation.judge import judge
 from training.evaluation.protocol import Protocol
@@ -152,64 +153,89 @@ def test_nothing_fitted_is_served_in_the_order_of_ties(name: str) -> None:
         assert answer.filter(pl.col("request_id") == request)["item_id"].to_list() == order
 
 
+def dated(seed: int = 1) -> World:
+    """A world with everything that a setting may need: queries, an order, times and two countries."""
+    rows = engagements(seed)
+    size = len(rows)
+    return World(
+        ITEMS,
+        rows.with_columns(
+            pl.Series("order", range(size)),
+            pl.Series(
+                "timestamp", [datetime(2024, 1, 1) + timedelta(days=n) for n in range(size)]
+            ).dt.replace_time_zone("UTC"),
+            pl.Series("country", ["DE" if n % 3 else "KR" for n in range(size)]),
+        ),
+        rows,
+    )
+
+
+def test_every_setting_of_the_grid_is_accepted_and_serves(name: str) -> None:
+    world = dated()
+    world = World(ITEMS, world.fitted, world.fitted)
+    assert 1 <= len(BASELINES[name].grid) <= 8
+    for settings in BASELINES[name].choices(world):
+        baseline = make(name, settings)
+        baseline.fit(world)
+        score = baseline.scores(REQUESTS)
+        assert score.shape == (len(REQUESTS), len(ITEMS))
+        assert np.isfinite(score).all()
+
+
+def test_settings_that_the_data_cannot_tell_apart_are_not_tried_twice(name: str) -> None:
+    bare = WORLD.fitted.with_columns(pl.lit(None, dtype=pl.String).alias("query"))
+    for world in (WORLD, World(ITEMS, bare, bare)):
+        choices = BASELINES[name].choices(world)
+        assert len(choices) == len({tuple(sorted(settings.items())) for settings in choices})
+        for absent in ("recency", "half_life", "blend"):
+            assert not any(absent in settings for settings in choices)
+
+
+def test_without_an_order_the_order_of_rows_says_nothing(name: str) -> None:
+    shuffled = WORLD.fitted.sample(fraction=1.0, shuffle=True, seed=5)
+    first, second = make(name), make(name)
+    first.fit(WORLD)
+    second.fit(World(ITEMS, shuffled, shuffled))
+    np.testing.assert_allclose(first.scores(REQUESTS), second.scores(REQUESTS), rtol=1e-4, atol=1e-5)
+
+
+def test_no_matrix_of_the_catalogue_is_made_where_users_are_few(name: str) -> None:
+    users, each = 200, 60  # 12,000 items, of which a dense matrix takes 576 MB
+    rows = pl.DataFrame(
+        {
+            "user_id": [f"u{n // each}" for n in range(users * each)],
+            "item_id": [f"i{n}" for n in range(users * each)],
+            "query": [f"q{n // each}" for n in range(users * each)],
+            "split": ["train"] * (users * each),
+        }
+    )
+    rows = pl.concat([events({"item_id": "i0"}).clear(), rows], how="diagonal")
+    baseline = make(name)
+    tracemalloc.start()
+    try:
+        baseline.fit(World(catalogue(*rows["item_id"]), rows, rows))
+        baseline.scores(REQUESTS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 300e6
+
+
 def test_no_requests_have_no_answer(name: str) -> None:
     assert ranker(name).rank(REQUESTS.clear(), 5).columns == ["request_id", "rank", "item_id", "score"]
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(DataError, match=r"'oracle' is not known\. Choose from bm25, ease, popularity"):
+    known = (
+        "bm25, ease, ease-queries, fusion, ials, item-knn, popularity, "
+        "query-count, query-count-ease, transitions, vectors"
+    )
+    with pytest.raises(DataError, match=rf"'oracle' is not known\. Choose from {known}\."):
         make("oracle")
     with pytest.raises(DataError, match="twice"):
         baseline_contenders(
             ["ease", "ease"], judged(ITEMS, pl.concat([engagements(), events({"item_id": "i0"})])), Protocol()
         )
-
-
-def test_popularity_counts_users_once_and_each_anonymous_engagement() -> None:
-    rows = events(
-        *[{"item_id": "i0", "user_id": "u", "split": "train"}] * 5,
-        *[{"item_id": "i1", "split": "train"}] * 2,
-        *[{"item_id": "i2", "user_id": user, "split": "train"} for user in "uvw"],
-    )
-    baseline = make("popularity")
-    baseline.fit(World(ITEMS, rows, rows))
-    assert baseline.scores(REQUESTS[:1])[0, :4].tolist() == [1.0, 2.0, 3.0, 0.0]
-
-
-def test_bm25_finds_titles_and_train_queries_and_falls_back_to_popularity() -> None:
-    items = catalogue("a", "b", "c", title=["green chair", "lamp", None])
-    rows = events(
-        {"item_id": "b", "split": "train", "query": "bright light"},
-        *[{"item_id": "c", "split": "train"}] * 3,
-    )
-    ours = ranker("bm25", World(items, rows, rows))
-    found = ours.rank(
-        asking(request_id=["title", "query", "unknown", "none"], query=["CHAIR", "light", "sofa", None]), 1
-    )
-    first = dict(found.select("request_id", "item_id").rows())
-    assert first == {"title": "a", "query": "b", "unknown": "c", "none": "c"}
-
-
-@pytest.mark.parametrize("users", [5, 40])
-def test_ease_is_the_closed_form_on_either_side(users: int) -> None:
-    rows = engagements(seed=3, users=users, rows=150)
-    baseline = Ease(l2=2.0)
-    baseline.fit(World(ITEMS, rows, rows))
-    x = np.zeros((users, len(ITEMS)))
-    for user, item in rows.select("user_id", "item_id").rows():
-        x[int(user[1:]), int(item[1:])] = 1.0
-    precision = np.linalg.inv(x.T @ x + 2.0 * np.eye(len(ITEMS)))
-    weights = -precision / np.diag(precision)
-    np.fill_diagonal(weights, 0.0)
-    names = [str(user) for user in range(users)]
-    asked = asking(request_id=names, user_id=[f"u{name}" for name in names])
-    known = x.any(axis=1)
-    np.testing.assert_allclose(baseline.scores(asked)[known], (x @ weights)[known], rtol=1e-4, atol=1e-5)
-
-
-def test_ease_separates_two_tastes() -> None:
-    answer = ranker("ease", exclude_seen=()).rank(REQUESTS.filter(pl.col("request_id") == "user"), 5)
-    assert {int(item[1:]) % 2 for item in answer["item_id"]} == {0}
 
 
 @pytest.mark.parametrize("levels", [2, 50, 100_000])

@@ -1,53 +1,54 @@
-"""The figures that others reach on the published split, read from the files as they are distributed."""
+"""The figures that others reach on the published split of Last.fm, from the files as they are distributed."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
 import pytest
 
+from features.importers.registry import import_folder
+from features.tables import open_data
 from tests.training.evaluation.small_world import ALL
 from training.evaluation.baselines.registry import baseline_contenders
 from training.evaluation.judge import judge
-from training.evaluation.judged import Judged, judged_split
+from training.evaluation.judged import read_judged
 from training.evaluation.protocol import Protocol
 
 DATA = os.environ.get("UNICORN_DATA")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not DATA, reason="UNICORN_DATA names no folder of public data sets")]
 
-
-def lastfm(protocol: Protocol) -> Judged:
-    folder = Path(str(DATA)) / "lastfm"
-    artists = pl.read_csv(folder / "artists.dat", separator="\t", quote_char=None, infer_schema=False)
-    split = pl.read_parquet(folder / "hypersar_split.parquet").with_columns(pl.col("split").cast(pl.String))
-    names = artists.select(pl.col("id").alias("item_id"), pl.col("name").alias("title"))
-    nameless = split.select("item_id").unique().join(names, on="item_id", how="anti").sort("item_id")
-    items = pl.concat([names, nameless], how="diagonal").with_columns(
-        pl.lit(None, dtype=pl.String).alias("text"), pl.lit(None, dtype=pl.List(pl.String)).alias("countries")
-    )
-    rows = split.with_columns(
-        pl.when(pl.col("query").is_null()).then(pl.lit("recommendation")).otherwise(pl.lit("search")).alias("task"),
-        pl.lit(1.0).alias("label"),
-        pl.lit(None, dtype=pl.Datetime("us", "UTC")).alias("timestamp"),
-        *(pl.lit(None, dtype=pl.String).alias(name) for name in ("country", "source_item_id", "request_id")),
-    )
-    return judged_split(items, rows, protocol)
+REQUESTS = {"recommendation": 18_197, "search": 36_551}
+PUBLISHED = {
+    ("popularity", "recommendation"): (0.106, 0.044),
+    ("popularity", "search"): (0.072, 0.032),
+    ("ease", "recommendation"): (0.282, 0.131),
+    ("ease", "search"): (0.202, 0.098),
+    ("ease-queries", "recommendation"): (0.291, 0.136),
+    ("ease-queries", "search"): (0.279, 0.141),
+    ("query-count", "search"): (0.226, 0.115),
+    ("query-count-ease", "search"): (0.336, 0.175),
+}
+"""recall_at_20 and ndcg_at_20 of what others measured; a baseline that is tuned better may be above."""
 
 
-def test_baselines_reach_the_published_figures() -> None:
-    protocol = Protocol(exclude_seen=ALL, k=(20,), resamples=200)
-    data = lastfm(protocol)
-    found = judge(baseline_contenders(["popularity", "ease"], data, protocol), data, protocol)["rankers"]
-    expected = {
-        ("popularity", "recommendation"): (18_197, 0.106, 0.044),
-        ("popularity", "search"): (36_551, 0.072, 0.032),
-        ("ease", "recommendation"): (18_197, 0.282, 0.131),
-        ("ease", "search"): (36_551, 0.202, 0.098),
-    }
-    for (ranker, task), (requests, recall, ndcg) in expected.items():
+@pytest.mark.timeout(900)
+def test_tuned_baselines_reach_the_published_figures(tmp_path: Path) -> None:
+    raw = Path(str(DATA)) / "lastfm"
+    import_folder("lastfm", raw, tmp_path / "data", raw / "hypersar_split.parquet", overwrite=False)
+    folder = open_data(tmp_path / "data")
+    protocol = Protocol(exclude_seen=ALL, k=(20,), resamples=200, hidden=0)
+    judged = read_judged(folder, protocol)
+    tuning = read_judged(folder, replace(protocol, split="valid"))
+    names = list(dict.fromkeys(name for name, _ in PUBLISHED))
+    found = judge(baseline_contenders(names, judged, protocol, tuning), judged, protocol)["rankers"]
+    for (ranker, task), (recall, ndcg) in PUBLISHED.items():
         node = found[ranker]["tasks"][task]
-        assert node["requests"] == requests
-        assert node["metrics"]["recall_at_20"]["value"] == pytest.approx(recall, abs=0.0015)
-        assert node["metrics"]["ndcg_at_20"]["value"] == pytest.approx(ndcg, abs=0.0015)
+        assert node["requests"] == REQUESTS[task]
+        assert node["metrics"]["recall_at_20"]["value"] >= recall - 0.0015, (ranker, task)
+        assert node["metrics"]["ndcg_at_20"]["value"] >= ndcg - 0.0015, (ranker, task)
+    reached = {key: found[key[0]]["tasks"][key[1]]["metrics"]["recall_at_20"]["value"] for key in PUBLISHED}
+    assert reached["ease", "recommendation"] >= 0.279
+    assert reached["ease-queries", "recommendation"] >= 0.288
+    assert reached["query-count-ease", "search"] >= 0.330

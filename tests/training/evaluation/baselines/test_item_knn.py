@@ -45,7 +45,7 @@ def test_the_latest_items_weigh_more() -> None:
     assert found[[1, 3]].tolist() == pytest.approx([alike / 2, alike])
 
 
-def test_a_source_item_weighs_as_much_as_the_history() -> None:
+def test_a_source_item_weighs_three_times_the_history() -> None:
     rows = events(
         *({"user_id": "u", "item_id": item} for item in "ab"),
         *({"user_id": "v", "item_id": item} for item in "cd"),
@@ -55,7 +55,7 @@ def test_a_source_item_weighs_as_much_as_the_history() -> None:
     ours = fitted(World(ITEMS, rows, rows), shrink=0.0)
     asked = asking(request_id=["1", "2", "3"], user_id=["w", None, None], source_item_id=["c", "c", "ghost"])
     both, source, unknown = ours.scores(asked).tolist()
-    assert both == pytest.approx([1, 1, 0, 2])  # d lent 1 by c, which counts twice; a and b 1 by each other
+    assert both == pytest.approx([1, 1, 0, 3 * 2])  # a and b by each other; d by c, which weighs 3 · (1 + 1)
     assert source == pytest.approx([0, 0, 0, 1])
     assert unknown == [2, 2, 1, 1]  # popularity
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
-_VOID: Final = frozenset({"meta", "line", "rect"})
-"""Elements that hold nothing; those of SVG are closed where they begin."""
+_VOID: Final = frozenset({"meta"})
+"""Elements that hold nothing."""
+_COLUMNS: Final = 7
+"""Columns that a wide page has room for."""
 
 
 class Html(str):
@@ -31,10 +33,27 @@ def joined(parts: Iterable[str]) -> Html:
     return Html("".join(part if isinstance(part, Html) else escape(part, quote=False) for part in parts))
 
 
+def soft(text: str) -> Html:
+    """Return a paragraph that stands back."""
+    return element("p", text, class_="soft")
+
+
+def listed(facts: Mapping[str, str]) -> Html:
+    """Return names with what is told of each."""
+    parts = [part for name, fact in facts.items() for part in (element("dt", name), element("dd", fact, dir="auto"))]
+    return element("dl", *parts)
+
+
+def folded(summary: str, *parts: str) -> Html:
+    """Return what a reader unfolds."""
+    return element("details", element("summary", summary), *parts)
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> Html:
     """Return a table of the class ``kind``; the first cell of a row is its heading.
 
-    Each other cell carries the heading of its column, which takes its place where a narrow page stacks the cells.
+    Each other cell carries the heading of its column, which takes its place where a narrow page stacks the cells. On a
+    wide page, a table that is wider still scrolls by itself.
     """
     body = [
         element(
@@ -45,4 +64,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") 
         for row in rows
     ]
     head = element("tr", *(element("th", part, scope="col") for part in header))
-    return element("table", element("thead", head), element("tbody", *body), class_=f"figures {kind}".strip())
+    names = ["figures", *(["twos"] if len(header) in (3, 5) else []), *([kind] if kind else [])]
+    made = element("table", element("thead", head), element("tbody", *body), class_=" ".join(names))
+    return element("div", made, class_="wide", tabindex=0) if len(header) > _COLUMNS else made
