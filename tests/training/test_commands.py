@@ -108,6 +108,17 @@ def test_evaluate_prints_a_table_and_writes_the_file(unicorn, data, fitted, tmp_
     assert set(found["rankers"]) == {"unicorn", "popularity"}
 
 
+def test_evaluate_writes_a_page(unicorn, data, fitted, tmp_path):
+    options = ("--data", data, "--baselines", "query-count,ease", "--html", tmp_path / "page.html", "--quiet")
+    code, out, _ = unicorn("evaluate", fitted, *options)
+    assert (code, out) == (0, "")
+    page = (tmp_path / "page.html").read_text()
+    for word in ("query-count", "What a missing field costs", "plotly"):
+        assert word in page
+    code, _, err = unicorn("evaluate", fitted, "--data", data, "--html", tmp_path, "--quiet")
+    assert (code, err[-1]) == (1, f"error: {tmp_path}: is a folder. Name a file as --html.")
+
+
 def test_evaluate_judges_what_is_served(unicorn, data, fitted, tmp_path):
     """By hand: the answers of the ranker that knows train and valid, against the targets of test."""
     options = ("--k", "1,20", "--baselines", "none", "--json", tmp_path / "found.json", "--quiet")

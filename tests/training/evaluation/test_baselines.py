@@ -187,7 +187,7 @@ def test_settings_that_the_data_cannot_tell_apart_are_not_tried_twice(name: str)
     for world in (WORLD, World(ITEMS, bare, bare)):
         choices = BASELINES[name].choices(world)
         assert len(choices) == len({tuple(sorted(settings.items())) for settings in choices})
-        for absent in ("recency", "half_life", "blend"):
+        for absent in ("recency", "decay", "window", "half_life", "blend"):
             assert not any(absent in settings for settings in choices)
 
 

@@ -125,20 +125,23 @@ def in_order(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.sort(pl.col(Col.ORDER), by_time, maintain_order=True)
 
 
-def user_items(rows: pl.DataFrame, users: Index, items: Index, recency: float = 0.0) -> sparse.csr_matrix:
+def user_items(
+    rows: pl.DataFrame, users: Index, items: Index, recency: float = 0.0, decay: float = 1.0
+) -> sparse.csr_matrix:
     """Return a matrix (users, items) float32 of what known users engaged with, in any task.
 
     Args:
         rows: engagements.
         users: rows of the matrix.
         items: columns of the matrix.
-        recency: an entry is ``(1 + age) ** -recency``, where the age is the number of other items that the user
-            engaged with later; 0 makes it 1 and asks for no order.
+        recency: an entry is ``(1 + age) ** -recency * decay ** age``, where the age is the number of other items that
+            the user engaged with later.
+        decay: with 1, and a ``recency`` of 0, every entry is 1 and the order of ``rows`` says nothing.
     """
     known = rows.filter(pl.col(Col.USER).is_not_null() & pl.col(Col.ITEM).is_not_null())
     pairs = in_order(known).select(Col.USER, Col.ITEM).unique(keep="last", maintain_order=True)
     age = pairs.select(pl.int_range(pl.len()).reverse().over(Col.USER)).to_series().to_numpy()
-    weight = ((1.0 + age) ** -recency).astype(np.float32)
+    weight = ((1.0 + age) ** -recency * decay**age).astype(np.float32)
     user, item = users.rows(pairs[Col.USER]), items.rows(pairs[Col.ITEM])
     kept = (user >= 0) & (item >= 0)
     return sparse.csr_matrix((weight[kept], (user[kept], item[kept])), shape=(len(users), len(items)))

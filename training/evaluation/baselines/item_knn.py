@@ -10,6 +10,8 @@ from features.columns import Col
 from training.evaluation.baselines.base import Index, Settings, World, distinct_ids, leaving_out, user_items
 from training.evaluation.baselines.personal import Personal
 
+MOST_SIMILARITIES = 100_000_000
+"""Similarities that are kept, at most: 0.8 GB."""
 _BLOCK_ELEMENTS = 16_000_000
 """Similarities that are looked at at once, at most."""
 
@@ -23,26 +25,32 @@ class ItemKnn(Personal):
 
     name = "item-knn"
     grid = (
-        {"shrink": 5.0, "neighbours": 1_000, "recency": 0.0},
-        {"shrink": 5.0, "neighbours": 1_000, "recency": 0.5},
-        {"shrink": 5.0, "neighbours": 1_000, "recency": 1.0},
-        {"shrink": 5.0, "neighbours": 100, "recency": 0.0},
-        {"shrink": 5.0, "neighbours": 100, "recency": 1.0},
-        {"shrink": 20.0, "neighbours": 1_000, "recency": 0.0},
-        {"shrink": 20.0, "neighbours": 1_000, "recency": 0.5},
-        {"shrink": 20.0, "neighbours": 1_000, "recency": 1.0},
+        {"shrink": 5.0, "neighbours": None, "decay": 1.0},
+        {"shrink": 5.0, "neighbours": None, "decay": 0.8},
+        {"shrink": 5.0, "neighbours": 100, "decay": 1.0},
+        {"shrink": 5.0, "neighbours": 100, "decay": 0.8},
+        {"shrink": 2.0, "neighbours": None, "decay": 1.0},
+        {"shrink": 2.0, "neighbours": None, "decay": 0.8},
+        {"shrink": 20.0, "neighbours": None, "decay": 1.0},
+        {"shrink": 20.0, "neighbours": None, "decay": 0.8},
     )
 
-    def __init__(self, shrink: float = 5.0, neighbours: int = 1_000, recency: float = 0.0) -> None:
-        """Take the ``shrink`` of the cosine and the ``neighbours`` of an item; ``recency`` is that of ``Personal``."""
+    def __init__(self, shrink: float = 5.0, neighbours: int | None = None, decay: float = 1.0) -> None:
+        """Take the settings.
+
+        Args:
+            shrink: of the cosine; larger trusts few shared users less.
+            neighbours: of an item; None = as many as ``MOST_SIMILARITIES`` allows.
+            decay: a history item weighs ``decay ** later items``, where histories have an order.
+        """
         self._shrink = shrink
         self._neighbours = neighbours
-        self.recency = recency
+        self.decay = decay
 
     @classmethod
     def choices(cls, world: World) -> tuple[Settings, ...]:
-        """Return the grid; without an order there is no recency."""
-        return cls.grid if world.ordered else leaving_out(cls.grid, "recency")
+        """Return the grid; without an order nothing decays."""
+        return cls.grid if world.ordered else leaving_out(cls.grid, "decay")
 
     def learn(self, world: World, items: Index) -> None:
         """Find the neighbours of each item."""
@@ -51,7 +59,8 @@ class ItemKnn(Personal):
     def _learned(self, world: World, items: Index) -> sparse.csr_matrix:
         users = Index(distinct_ids(world.fitted, Col.USER))
         x = user_items(world.fitted, users, items)
-        return neighbours(x, self._shrink, self._neighbours)
+        keep = self._neighbours or max(1, MOST_SIMILARITIES // len(items))
+        return neighbours(x, self._shrink, keep)
 
     def apply(self, history: sparse.csr_matrix) -> NDArray[np.float32]:
         """Return the similarities that histories (D, E) lend, (D, E)."""

@@ -33,7 +33,8 @@ class Personal(Baseline):
     """
 
     recency: float = 0.0
-    """A history item weighs ``(1 + later items) ** -recency``, where histories have an order."""
+    decay: float = 1.0
+    """Where histories have an order, an item weighs ``(1 + later items) ** -recency * decay ** later items``."""
 
     def fit(self, world: World) -> None:
         """Keep the history of each user, and learn the map."""
@@ -42,8 +43,8 @@ class Personal(Baseline):
         self._engaged = np.flatnonzero(self._popularity)  # (E,) their rows in the catalogue
         self._columns = Index(world.items[Col.ITEM].gather(self._engaged))
         self._users = Index(distinct_ids(world.history, Col.USER))
-        recency = self.recency if world.ordered else 0.0
-        histories = user_items(world.history, self._users, self._columns, recency)  # (H, E)
+        by_age = (self.recency, self.decay) if world.ordered else (0.0, 1.0)
+        histories = user_items(world.history, self._users, self._columns, *by_age)  # (H, E)
         nobody = sparse.csr_matrix((1, len(self._columns)), dtype=np.float32)
         self._histories = sparse.vstack([histories, nobody], format="csr")  # (H + 1, E), so that row -1 is nobody's
         if len(self._columns):

@@ -36,6 +36,8 @@ def test_a_history_item_weighs_less_the_more_other_items_came_later() -> None:
     # Of u: ghost came last, then b for the second time, then c, then a; of v there is only d.
     recent = user_items(rows, users, items, recency=1.0).toarray().tolist()
     assert recent == [pytest.approx([1 / 4, 1 / 2, 1 / 3, 0]), [0, 0, 0, 1]]
+    decayed = user_items(rows, users, items, decay=0.8).toarray().tolist()
+    assert decayed == [pytest.approx([0.8**3, 0.8, 0.8**2, 0]), [0, 0, 0, 1]]
     assert user_items(rows, users, items).toarray().tolist() == [[1, 1, 1, 0], [0, 0, 0, 1]]
 
 

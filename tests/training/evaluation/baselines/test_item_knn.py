@@ -41,8 +41,8 @@ def test_the_latest_items_weigh_more() -> None:
     )
     asked = asking(request_id=["1"], user_id=["w"])
     alike = 1 / math.sqrt(2 * 1)  # a and b, c and d: one user of both, two and one of either
-    found = fitted(World(ITEMS, rows, rows), shrink=0.0, recency=1.0).scores(asked)[0]
-    assert found[[1, 3]].tolist() == pytest.approx([alike / 2, alike])
+    found = fitted(World(ITEMS, rows, rows), shrink=0.0, decay=0.8).scores(asked)[0]
+    assert found[[1, 3]].tolist() == pytest.approx([0.8 * alike, alike])
 
 
 def test_a_source_item_weighs_three_times_the_history() -> None:

@@ -57,6 +57,19 @@ def test_each_task_gets_the_setting_that_serves_its_valid_rows_best() -> None:
     assert dict(answer.select("request_id", "item_id").rows()) == {"s": "i0", "r": "i1", "m": "i0"}
 
 
+def test_candidates_are_scored_by_the_setting_of_their_task() -> None:
+    found = contenders(["popularity"], rows({"recommendation": "i1", "search": "i0"}))[0]
+    asked = asking(request_id=["s", "r"], task=["search", "recommendation"])
+    assert found.score is not None
+    answer = found.score(asked.with_columns(pl.Series("candidates", [["i0", "i1"], ["i0", "i1"]])))
+    values = {(request, item): score for request, item, score in answer.select("request_id", "item_id", "score").rows()}
+    # Valid adds one of each without a user and a time, which counts like the oldest.
+    assert (values["s", "i0"], values["s", "i1"]) == (10 + 1, 3 + 1)
+    assert values["r", "i0"] == pytest.approx((10 + 1) * 2 ** (-400 / 90))
+    assert values["r", "i1"] == pytest.approx(3 + 2 ** (-400 / 90))
+    assert found.rank(asked.clear(), 5).columns == ["request_id", "rank", "item_id", "score"]
+
+
 def test_without_valid_the_default_is_served() -> None:
     found = contenders(["popularity"], rows({"recommendation": "i1"}), tuned=False)
     assert found[0].settings == {task: {"half_life": None} for task in ("recommendation", "search", "similar")}
