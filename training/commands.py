@@ -109,6 +109,19 @@ def compare(
     compare_runs(runs, data, split, k, exclude_seen, json, seed, metrics=metrics, quiet=quiet)
 
 
+def diagnose(
+    data: Data,
+    exclude_seen: ExcludeSeen = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the diagnosis as JSON.")] = None,
+    seed: Annotated[int, typer.Option(help="Of what is sampled.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Say what the data tells of joining its tasks, before any training: what they share, and what each would gain."""
+    from training.diagnose.run import diagnose as diagnose_folder
+
+    diagnose_folder(data, exclude_seen, json, seed, quiet=quiet)
+
+
 def demo(
     out: Annotated[Path, typer.Option(help="The folder that takes everything.")] = Path("demo"),
     items: Annotated[int | None, typer.Option(help="Items of the world.")] = None,

@@ -19,7 +19,7 @@ from training.evaluation.judged import read_judged
 from training.evaluation.protocol import Contender, Protocol, Seeds
 from training.evaluation.table import print_evaluation
 from training.folder import config_hash
-from training.judging import Run, contender, known_before, open_run, protocol_of
+from training.judging import Run, contender, known_before, open_run, protocol_of, require_place, warn_of_other_data
 
 
 def compare(
@@ -43,8 +43,7 @@ def compare(
         DataError: there are fewer than two runs to compare, they were fitted on different splits, one of them has seen
             the judged split, or the split holds nothing to judge.
     """
-    if json is not None and json.is_dir():
-        raise DataError(f"{json}: is a folder. Name a file as --json.")
+    require_place("json", json)
     if len(set(runs)) < len(runs):
         raise DataError(f"{', '.join(runs)}: names a run twice. Name each once.")
     opened = [open_run(run, split) for run in runs]
@@ -59,6 +58,7 @@ def compare(
     folder = open_data(data)
     for run in opened:
         require_valid(folder, run.ranker.tasks)
+        warn_of_other_data(run, folder)
     protocol = protocol_of(opened[0], split, k, exclude_seen, seed, metrics)
     judged = read_judged(folder, protocol)
     known = known_before(folder, protocol)
@@ -70,7 +70,15 @@ def compare(
         model_id=opened[0].ranker.model_id,
     )
     evaluation["runs"] = {
-        name: [{"run": run.asked, "model": run.ranker.model_id, "seed": run.config.training.seed} for run in found]
+        name: [
+            {
+                "run": run.asked,
+                "model": run.ranker.model_id,
+                "data": run.ranker.data_hash,
+                "seed": run.config.training.seed,
+            }
+            for run in found
+        ]
         for name, found in groups.items()
     }
     if not quiet:

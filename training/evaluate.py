@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 
-from features.errors import DataError
 from features.progress import progress_bar
 from features.rules import require_valid
 from features.tables import data_hash, open_data
@@ -19,7 +18,7 @@ from training.evaluation.oracle import read_oracle
 from training.evaluation.page import evaluation_page
 from training.evaluation.pages.markup import Html
 from training.evaluation.table import print_evaluation
-from training.judging import contender, known_before, open_run, protocol_of
+from training.judging import contender, known_before, open_run, protocol_of, require_place, warn_of_other_data
 from training.rivals import parse_names, rivals
 from training.track_evaluation import track
 
@@ -50,12 +49,12 @@ def evaluate(
         DataError: the split holds nothing to judge, the run has seen it, or a name is unknown.
     """
     for option, path in (("json", json), ("html", html)):
-        if path is not None and path.is_dir():
-            raise DataError(f"{path}: is a folder. Name a file as --{option}.")
+        require_place(option, path)
     names = parse_names(baselines)
     judged_run = open_run(run, split)
     folder = open_data(data)
     require_valid(folder, judged_run.ranker.tasks)
+    warn_of_other_data(judged_run, folder)
     protocol = protocol_of(judged_run, split, k, exclude_seen, seed, metrics)
     judged = read_judged(folder, protocol)
     oracle = read_oracle(folder.root, judged, protocol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import polars as pl
 from features.columns import Col, Split
 from features.errors import DataError
 from features.split import with_split
-from features.tables import DataFolder
+from features.tables import DataFolder, data_hash
 from serving import exclusion
 from serving.locate import locate
 from serving.ranker import Ranker
@@ -19,6 +20,7 @@ from training.evaluation.judged import LOG, Judged, read_judged
 from training.evaluation.protocol import Contender, Protocol
 from training.settings import read_config
 
+logger = logging.getLogger(__name__)
 CONFIG = "config.yaml"
 """The settings of a run, in its folder."""
 
@@ -61,6 +63,24 @@ def open_run(run: str, split: str) -> Run:
     return Run(run, folder, ranker, read_config([folder / CONFIG], []))
 
 
+def warn_of_other_data(run: Run, folder: DataFolder) -> None:
+    """Say so where ``run`` was fitted on other data than is judged: its train rows may be among the judged ones."""
+    if run.ranker.data_hash != data_hash(folder):
+        logger.warning(
+            "%s: was fitted on other data than %s. What is judged may be among what it has learned.",
+            run.asked,
+            folder.root,
+        )
+
+
+def require_place(option: str, path: Path | None) -> None:
+    """Refuse a file that cannot be written, before anything is judged."""
+    if path is not None and path.is_dir():
+        raise DataError(f"{path}: is a folder. Name a file as --{option}.")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise DataError(f"{path}: its folder is not there. Make it, or name another file as --{option}.")
+
+
 def protocol_of(
     run: Run, split: str, k: str, exclude_seen: str | None, seed: int, metrics: str | None = None
 ) -> Protocol:
@@ -74,13 +94,13 @@ def protocol_of(
 def contender(run: Run, known: pl.DataFrame, protocol: Protocol, name: str) -> Contender:
     """Return ``run`` as it serves when it is told ``known``, for judgement under ``protocol``."""
     ranker = run.ranker.knowing(known)
-    strangers = run.ranker.knowing(known.clear())
+    strangers = run.ranker.knowing(known, ())
     return Contender(
         name,
         rank=lambda requests, depth: ranker.rank(requests, depth, protocol.exclude_seen),
         score=ranker.score,
         candidates=lambda requests: ranker.candidates(requests, protocol.depth, protocol.exclude_seen),
-        without_history=lambda requests, depth: strangers.rank(requests, depth, ()),
+        without_history=lambda requests, depth: strangers.rank(requests, depth, protocol.exclude_seen),
     )
 
 

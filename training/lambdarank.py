@@ -68,7 +68,7 @@ def lambdarank(run: Run, folder: DataFolder, known: pl.DataFrame, judged: Judged
     if run.config.train_tasks is not None:
         raise DataError(f"{run.asked}: was trained on {', '.join(run.config.train_tasks)} alone. Leave out lambdarank.")
     chooser = Ranker.load(run.folder / SELECTION) if run.refitted else run.ranker
-    settings, trees = _choose(chooser.engine, run.config, folder, read_tuning(folder, judged, protocol))
+    settings, trees = _choose(chooser.engine, run.config, folder, read_tuning(folder, judged, protocol), protocol)
     if run.refitted:
         trees = _train(_lists(run.ranker.engine, run.config, folder, (Split.TRAIN, Split.VALID)), settings, run.config)
     engine = TreeEngine(**vars(run.ranker.engine), trees=trees)
@@ -118,14 +118,14 @@ def columns(engine: Engine, listed: Listed) -> NDArray[np.float32]:
 
 
 def _choose(
-    engine: Engine, config: FitConfig, folder: DataFolder, tuning: Judged | None
+    engine: Engine, config: FitConfig, folder: DataFolder, tuning: Judged | None, protocol: Protocol
 ) -> tuple[dict[str, Any], lightgbm.Booster]:
     """Return the settings with which it does best on valid, trees included, and the trees of train."""
     train = _lists(engine, config, folder, (Split.TRAIN,))
-    if tuning is None:
+    valid = None if tuning is None else valid_rows(engine, config, tuning, protocol)
+    if valid is None:
         settings = {**GRID[0], "trees": 100}
         return settings, _train(train, settings, config)
-    valid = _valid_rows(engine, config, tuning)
     best: tuple[float, dict[str, Any], lightgbm.Booster] | None = None
     for tried in GRID:
         trees = _train(train, {**tried, "trees": MOST_TREES}, config, valid)
@@ -187,9 +187,12 @@ def _parts(engine: Engine, lists: Lists) -> Iterator[Rows]:
         yield Rows(columns(engine, listed), part.label[item > 0], _sizes(item))
 
 
-def _valid_rows(engine: Engine, config: FitConfig, tuning: Judged) -> Rows:
-    """Return the candidates of a sample of valid requests; a list without a target among them says nothing."""
-    excluded = engine.excluded(engine.config.exclude_seen or ())
+def valid_rows(engine: Engine, config: FitConfig, tuning: Judged, protocol: Protocol) -> Rows | None:
+    """Return the candidates of a sample of valid requests; None where no list holds a target.
+
+    A list without one says nothing, and is left out.
+    """
+    excluded = engine.excluded(protocol.exclude_seen)
     validation = Validation.build(engine.features, tuning, excluded, VALID_REQUESTS, config.training.seed)
     rows = engine.features.catalogue.rows
     wanted = np.unique(validation.context * rows + validation.item)
@@ -199,8 +202,11 @@ def _valid_rows(engine: Engine, config: FitConfig, tuning: Judged) -> Rows:
         context = np.arange(block.start, block.stop)[:, None]
         label = np.isin(context * rows + listed.candidates, wanted) & (listed.candidates > 0)
         item = np.where(label.any(axis=1, keepdims=True), listed.candidates, 0)
-        kept = listed._replace(candidates=item)
-        parts.append(Rows(columns(engine, kept), label[item > 0].astype(np.float32), _sizes(item)))
+        if item.any():
+            kept = listed._replace(candidates=item)
+            parts.append(Rows(columns(engine, kept), label[item > 0].astype(np.float32), _sizes(item)))
+    if not parts:
+        return None
     return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from features.columns import Col
+from features.columns import Col, Split
 from features.errors import DataError
 from features.tables import DataFolder, data_hash
 from serving import manifest
@@ -17,7 +17,7 @@ from training.config import FitConfig
 from training.evaluation.judged import Judged
 from training.evaluation.protocol import Contender, Protocol
 from training.fit import fit
-from training.folder import config_hash
+from training.folder import claim, config_hash
 from training.judging import Run, contender, open_run
 
 NAME = "twin"
@@ -41,7 +41,7 @@ def twin(run: Run, folder: DataFolder, known: pl.DataFrame, judged: Judged, prot
         )
     if run.config.train_tasks is not None:
         raise DataError(f"{run.asked}: was trained on {', '.join(run.config.train_tasks)} alone. Leave out twin.")
-    learned = set(judged.fitted[Col.TASK].unique())
+    learned = set(judged.fitted.filter(pl.col(Col.SPLIT) == Split.TRAIN)[Col.TASK].unique())
     tasks = [task for task in judged.tasks if task in learned]
     if not tasks:
         raise DataError(f"{folder.root}: no judged task has an engagement in train. Leave out twin.")
@@ -63,7 +63,7 @@ def _twin_of(run: Run, task: str, folder: DataFolder, protocol: Protocol) -> Run
         logger.info("twin of %s: taken from %s", task, out)
     else:
         logger.info("twin of %s: is trained into %s", task, out)
-        fit(folder.root, out, config, overwrite=manifest.is_complete(out), quiet=True)
+        fit(folder.root, out, config, overwrite=not _can_go_on(out, config, data_hash(folder)), quiet=True)
     return open_run(str(out), protocol.split)
 
 
@@ -73,6 +73,15 @@ def _lies_there(out: Path, config: FitConfig, data: str) -> bool:
         return False
     found = open_run(str(out), "")
     return found.ranker.data_hash == data and config_hash(found.config) == config_hash(config)
+
+
+def _can_go_on(out: Path, config: FitConfig, data: str) -> bool:
+    """Whether nothing is there, or a fit of the same settings and data that was interrupted."""
+    try:
+        claim(out, data, config, overwrite=False)
+    except DataError:
+        return False
+    return True
 
 
 _Answer = Callable[[pl.DataFrame], pl.DataFrame]

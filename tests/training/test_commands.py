@@ -109,7 +109,17 @@ def test_evaluate_prints_a_table_and_writes_the_file(unicorn, data, fitted, tmp_
 
 
 def test_evaluate_writes_a_page(unicorn, data, fitted, tmp_path):
-    options = ("--data", data, "--baselines", "query-count,ease", "--html", tmp_path / "page.html", "--quiet")
+    options = (
+        "--data",
+        data,
+        "--baselines",
+        "query-count,ease",
+        "--metrics",
+        "ndcg_at_10",
+        "--html",
+        tmp_path / "page.html",
+        "--quiet",
+    )
     code, out, _ = unicorn("evaluate", fitted, *options)
     assert (code, out) == (0, "")
     page = (tmp_path / "page.html").read_text()
@@ -145,6 +155,7 @@ def test_evaluate_judges_what_is_served(unicorn, data, fitted, tmp_path):
     ("options", "message"),
     [
         (("--split", "valid"), "was fitted on train and valid, so it cannot be judged on valid"),
+        (("--metrics", "mrr,mrr"), "metrics: mrr, mrr names one twice"),
         (("--split", "tomorrow"), "'tomorrow' cannot be judged"),
         (("--baselines", "oracle"), "'oracle' is not known. Choose from bm25, ease, ease-queries, fusion, ials"),
         (("--baselines", "ease,ease"), "names one twice"),

@@ -67,6 +67,11 @@ def test_a_run_of_one_task_is_compared_in_it(runs):
     found = compared(runs, "first", "search")
     assert set(found["rankers"]["search"]["tasks"]) == {"search"}
     assert {row["task"] for row in found["comparisons"]} == {"search"}
+    turned = compared(runs, "search", "first")
+    assert set(turned["rankers"]["search"]["tasks"]) == set(turned["examples"]) == {"search"}
+    assert [row["difference"] for row in turned["comparisons"]] == pytest.approx(
+        [-row["difference"] for row in found["comparisons"]]
+    )
 
 
 @pytest.mark.parametrize(
@@ -75,12 +80,15 @@ def test_a_run_of_one_task_is_compared_in_it(runs):
         (("first",), "is one ranker, and there is nothing to compare it with"),
         (("first", "second"), "is one ranker with several seeds, and there is nothing to compare it with"),
         (("first", "first"), "names a run twice"),
+        (("first", "warm", "nowhere/found.json"), "its folder is not there. Make it"),
         (("first", "gone"), "no such run folder"),
     ],
 )
 def test_what_is_no_comparison_is_one_line(runs, names, message):
+    *names, last = names
+    json = runs / last if last.endswith(".json") else None
     with pytest.raises(DataError, match=message) as caught:
-        compared(runs, *names)
+        compared(runs, *names, *([] if json else [last]), json=json)
     assert "\n" not in str(caught.value)
 
 

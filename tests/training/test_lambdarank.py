@@ -18,7 +18,7 @@ from training.evaluation.judged import read_judged
 from training.evaluation.protocol import Contender, Protocol
 from training.fit import fit
 from training.judging import known_before, open_run
-from training.lambdarank import GRID, MOST_TREES, lambdarank
+from training.lambdarank import GRID, MOST_TREES, lambdarank, valid_rows
 
 REQUESTS = pl.DataFrame(
     {
@@ -100,3 +100,28 @@ def test_what_it_cannot_learn_from_is_named(fitted, data, tmp_path, tiny_encoder
     run = fit(data, tmp_path / "run", settings, quiet=True)
     with pytest.raises(DataError, match=r"was trained on search alone\. Leave out lambdarank"):
         made(run, data, "test")
+
+
+def test_it_is_chosen_by_what_will_be_judged(fitted, data):
+    """With seen items left out, the lists of valid are shorter by them."""
+    opened, folder = open_run(str(fitted / "selection"), "valid"), open_data(data)
+    sizes = []
+    for exclude_seen in ((), ("search", "recommendation", "similar")):
+        protocol = Protocol(split="valid", exclude_seen=exclude_seen)
+        judged = read_judged(folder, replace(protocol, exclude_seen=("search", "recommendation", "similar")))
+        found = valid_rows(opened.ranker.engine, opened.config, judged, protocol)
+        sizes.append(found.group.sum())
+    assert sizes[1] < sizes[0]
+
+
+def test_valid_that_says_nothing_is_no_reason_to_fail(tmp_path, tiny_encoder):
+    """Every valid target was seen before, and is no candidate."""
+    tables = world()
+    rows = tables["events"].filter(pl.col("task") == "recommendation").drop_nulls("user_id")
+    split = pl.when(pl.int_range(pl.len()) < pl.len() / 2).then(pl.lit("train")).otherwise(pl.lit("test"))
+    rows = rows.with_columns(split=split, request_id=pl.lit(None, dtype=pl.String))
+    again = rows.filter(pl.col("split") == "train", pl.col("label") > 0).head(10).with_columns(split=pl.lit("valid"))
+    tables["events"] = pl.concat([rows, again.with_columns(timestamp=rows["timestamp"].max())])
+    data = write(tmp_path / "data", tables)
+    run = fit(data, tmp_path / "run", config(tiny_encoder, refit=False), quiet=True)
+    assert set(made(run, data, "test").settings["recommendation"]) == {"num_leaves", "trees"}

@@ -74,10 +74,11 @@ def test_twins_of_other_settings_are_made_again(found, run, data):
     assert (twin / "config.yaml").read_text() == text
 
 
-def test_a_task_without_engagements_in_train_has_no_twin(tmp_path, tiny_encoder):
+@pytest.mark.parametrize("splits", [("test",), ("valid", "test")])
+def test_a_task_without_engagements_in_train_has_no_twin(tmp_path, tiny_encoder, splits):
     tables = world()
     events = with_split(open_data(write(tmp_path / "first", tables)).events).collect()
-    moved = (pl.col("task") == "similar") & (pl.col("split") == "test")
+    moved = (pl.col("task") == "similar") & pl.col("split").is_in(splits)
     tables["events"] = events.with_columns(
         split="split", task=pl.when(moved).then(pl.lit("presearch")).otherwise("task")
     )

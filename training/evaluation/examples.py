@@ -31,14 +31,14 @@ def examples(
 
     They are the extremes of a sample, as found: the good ones show what the ranker can do, not what it does as a rule.
     """
-    chosen = _choose(outcome, judged, protocol)
+    chosen = _choose(contender.tasks or tuple(judged.tasks), outcome, judged, protocol)
     if not len(chosen):
         return {}
     contexts = judged.contexts.join(chosen.select("context").unique(), on="context", how="semi").sort("context")
-    depth = min(LENGTH, protocol.depth)
-    served = contender.rank(requests_of(contexts), depth).join(
+    served = contender.rank(requests_of(contexts), protocol.depth).join(  # as deep as they were judged
         contexts.select(Col.REQUEST, "context"), on=Col.REQUEST, how="left", validate="m:1"
     )
+    served = served.filter(pl.col(Col.RANK) <= LENGTH)
     lists = served.select("context", Col.RANK, Col.ITEM, Col.SCORE).sort("context", Col.RANK)
     titles = dict(judged.items.select(Col.ITEM, Col.TITLE).rows())
     targets = judged.targets.with_columns(served=pl.Series(outcome.target_rank)).join(
@@ -52,7 +52,7 @@ def examples(
     return found
 
 
-def _choose(outcome: Outcome, judged: Judged, protocol: Protocol) -> pl.DataFrame:
+def _choose(tasks: tuple[str, ...], outcome: Outcome, judged: Judged, protocol: Protocol) -> pl.DataFrame:
     """Return ``request``, the columns of its context, ``METRIC`` and ``kind`` of the requests that are shown."""
     table = ranking_metrics(
         judged.targets["request"].to_numpy().astype(np.int64),
@@ -64,6 +64,7 @@ def _choose(outcome: Outcome, judged: Judged, protocol: Protocol) -> pl.DataFram
     rows = value.with_columns(pl.col("request").cast(judged.requests.schema["request"])).join(
         judged.requests.select("request", "context", *CONTEXT), on="request", how="left", validate="1:1"
     )
+    rows = rows.filter(pl.col(Col.TASK).is_in(tasks))
     draw = generator(protocol.seed, "examples").permutation(len(rows))
     rows = rows.with_columns(pl.Series("draw", draw)).filter(pl.col("draw").rank("ordinal").over(Col.TASK) <= LOOKED_AT)
     rows = rows.unique("context", keep="first", maintain_order=True).sort(Col.TASK, METRIC, "draw")

@@ -29,9 +29,9 @@ PER_REQUEST: Final = ("novelty", "log_popularity")
 
 
 class Exposure(NamedTuple):
-    """What the lists of one ranker expose. N = items, K = cut-offs, R = requests."""
+    """What the lists of one ranker expose, which does not grow with the catalogue. K = cut-offs, R = requests."""
 
-    shown: dict[str, NDArray[np.int64]]  # by task, (K, N) requests that were served the item within the cut-off
+    spread: dict[str, dict[str, Entry]]  # by task, coverage and Gini index
     per_request: NDArray[np.float64]  # (R, K, 2) figures of ``PER_REQUEST``; NaN where nothing was served
 
 
@@ -70,7 +70,8 @@ class ExposureNotes:
 
     def result(self) -> Exposure:
         """Return all that was noted."""
-        return Exposure(self._shown, self._per_context[self._context])
+        spreads = {task: spread(shown, self._k) for task, shown in self._shown.items()}
+        return Exposure(spreads, self._per_context[self._context])
 
 
 def _item_facts(judged: Judged) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

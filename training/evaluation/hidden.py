@@ -21,8 +21,10 @@ FIELDS: Final = {"query": Col.QUERY, "user": Col.USER, "country": Col.COUNTRY, "
 """What can be hidden of a request, beside the history of its user. With the user, the history is hidden as well."""
 HISTORY: Final = "history"
 METRICS: Final = ("ndcg_at_10", "recall_at_20")
+CUTOFFS: Final = (10, 20)
 DEPTH: Final = 200
-"""Items that are asked for: who hides the user cannot rule out what the user has seen, so that is done afterwards."""
+"""Items that are asked for, at least: who hides the user, the source or the country cannot rule out what these do, so
+that is done afterwards."""
 
 
 def judge_hidden(
@@ -40,10 +42,10 @@ def judge_hidden(
         judged: what is judged.
         protocol: how it is judged.
     """
-    cutoffs = [k for k in (10, 20) if k <= protocol.depth]
+    cutoffs = [k for k in CUTOFFS if k <= protocol.depth]
     if not cutoffs or not protocol.hidden or not len(judged.targets):
         return {}
-    sample = _sample(judged, protocol)
+    sample = _sample(judged, contender.tasks or tuple(judged.tasks), protocol)
     nodes: dict[str, dict[str, Any]] = {}
     for field in (*FIELDS, HISTORY):
         rank = contender.without_history if field == HISTORY else contender.rank
@@ -58,10 +60,10 @@ def judge_hidden(
     return nodes
 
 
-def _sample(judged: Judged, protocol: Protocol) -> pl.DataFrame:
+def _sample(judged: Judged, tasks: tuple[str, ...], protocol: Protocol) -> pl.DataFrame:
     """Return ``request`` and the columns of its context of the requests that are asked again."""
     requests = judged.requests.join(judged.targets.select("request").unique(), on="request", how="semi")
-    requests = requests.sort("request").select("request", "context", *CONTEXT)
+    requests = requests.filter(pl.col(Col.TASK).is_in(tasks)).sort("request").select("request", "context", *CONTEXT)
     draw = generator(protocol.seed, "hidden").permutation(len(requests))
     place = pl.Series("draw", draw).to_frame().with_columns(requests[Col.TASK])
     kept = place.select(pl.col("draw").rank("ordinal").over(Col.TASK) <= protocol.hidden).to_series()
@@ -92,7 +94,8 @@ def _places(
     asked_of = contexts.select("context").with_columns(
         hidden.join(asked, on=CONTEXT, how="left", nulls_equal=True, validate="m:1", maintain_order="left")["asked"]
     )
-    answers = _answers(name, rank, asked.rename({"asked": "context"}), judged, protocol)
+    depth = _depth(contexts, judged, protocol) if field == "user" else DEPTH
+    answers = _answers(name, rank, depth, asked.rename({"asked": "context"}), judged, protocol)
     rows = (
         asked_of.join(contexts, on="context", how="left", validate="1:1")
         .join(answers.rename({"context": "asked"}), on="asked", how="inner")
@@ -105,14 +108,24 @@ def _places(
     return kept.select("context", NUMBER, place.cast(pl.Int64).alias("hidden"))
 
 
-def _answers(name: str, rank: RankFunction, asked: pl.DataFrame, judged: Judged, protocol: Protocol) -> pl.DataFrame:
+def _depth(contexts: pl.DataFrame, judged: Judged, protocol: Protocol) -> int:
+    """Return how many items are asked for without the user: enough are left when the seen ones are ruled out."""
+    personal = contexts.filter(pl.col(Col.TASK).is_in(protocol.exclude_seen)).select(Col.USER).unique()
+    counts = seen_pairs(judged.history).join(personal, on=Col.USER, how="semi").group_by(Col.USER).len()
+    most = counts["len"].max()
+    return max(DEPTH, max(CUTOFFS) + most) if isinstance(most, int) else DEPTH
+
+
+def _answers(
+    name: str, rank: RankFunction, depth: int, asked: pl.DataFrame, judged: Judged, protocol: Protocol
+) -> pl.DataFrame:
     """Return ``context``, ``number`` and ``rank`` of what is served to the contexts ``asked``, block by block."""
     catalogue = judged.items.select(Col.ITEM).with_row_index(NUMBER)
     nothing_seen = pl.DataFrame(schema=dict.fromkeys((Col.USER, Col.TASK, Col.ITEM), pl.String))
     asked = asked.with_columns(pl.col("context").cast(pl.String).alias(Col.REQUEST))
     parts = []
     for block in blocks(asked, protocol.block):
-        served = read_ranking(name, rank(requests_of(block), DEPTH), block, catalogue, nothing_seen, DEPTH)
+        served = read_ranking(name, rank(requests_of(block), depth), block, catalogue, nothing_seen, depth)
         parts.append(
             pl.DataFrame(
                 {"context": served.context, NUMBER: served.item, Col.RANK: served.rank},

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.columns import Col
 from training.evaluation.curve import curve
-from training.evaluation.exposure import exposure_names, spread
+from training.evaluation.exposure import exposure_names
 from training.evaluation.intervals import Estimate
 from training.evaluation.judged import Judged
 from training.evaluation.metrics import RequestMetrics, ranking_metrics
@@ -59,7 +59,7 @@ class Table(NamedTuple):
             {WHOLE: whole, **{group: _mean(judged, outcomes, rows, protocol) for group, rows in slices.items()}},
             np.mean([outcome.exposure.per_request for outcome in outcomes], axis=0),
             float(np.mean([outcome.tied[scored] for outcome in outcomes])) if len(scored) else 0.0,
-            [spread(outcome.exposure.shown[task], protocol.k) for outcome in outcomes],
+            [outcome.exposure.spread[task] for outcome in outcomes],
             [curve(*_targets(judged, outcome, groups[WHOLE]), protocol.depth) for outcome in outcomes],
             np.stack([part.values.mean(axis=0) if len(scored) else part.values.sum(axis=0) for part in by_seed]),
         )

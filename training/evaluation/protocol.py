@@ -47,7 +47,7 @@ class Contender(NamedTuple):
     candidates: CandidateFunction | None = None
     """Without it, the first stage is not judged."""
     without_history: RankFunction | None = None
-    """The same ranker, which knows no engagement of the user who asks; without it, that gap is not judged."""
+    """The same ranker, told of nobody's history but for what may not be served; without it, that gap is not judged."""
     tasks: tuple[str, ...] | None = None
     """Tasks that it is judged in, such as those that it was trained on; None = all."""
     settings: Mapping[str, Mapping[str, Any]] | None = None
@@ -100,6 +100,8 @@ class Protocol:
         for name in self.metrics or ():
             if name not in known:
                 raise DataError(f"metrics: {name!r} is not known at these cut-offs. Choose from {', '.join(known)}.")
+        if len(set(self.metrics or ())) < len(self.metrics or ()):
+            raise DataError(f"metrics: {', '.join(self.metrics or ())} names one twice. Name each once.")
 
     def compared(self, names: Sequence[str]) -> list[str]:
         """Return those of the metrics ``names`` in which rankers are compared."""

@@ -87,3 +87,19 @@ def test_at_most_so_many_requests_of_a_task_are_asked() -> None:
 
 def test_lists_too_short_for_the_metrics_are_not_asked_again() -> None:
     assert hidden(lambda request: "bd", protocol=Protocol(k=(5,), resamples=10))["search"] == {}
+
+
+def test_a_user_who_has_seen_much_is_not_judged_on_a_short_list() -> None:
+    """The best 300 are what the user has seen; the target is the best of the others, told or hidden."""
+    names = [f"i{number:03}" for number in range(320)]
+    rows = events(
+        *({"item_id": name, "user_id": "u", "split": "train"} for name in names[:300]),
+        {"item_id": "i300", "user_id": "u"},
+    )
+
+    def lists(request: dict[str, Any]) -> list[str]:
+        return names[300:] if request["user_id"] else names
+
+    data, protocol = judged(catalogue(*names), rows), Protocol(k=(10, 20), resamples=10)
+    found = judge([Contender("ours", serving(lists))], data, protocol)["rankers"]["ours"]["tasks"]
+    assert found["recommendation"]["hidden"]["user"]["metrics"]["ndcg_at_10"]["hidden"] == 1.0

@@ -76,7 +76,7 @@ def test_requests_of_one_context_have_lists_of_their_own(tmp_path: Path) -> None
     oracle = read_oracle(write_oracle(tmp_path, **{"visit-a": "ab", "visit-b": "ba"}), found, PROTOCOL)
     assert oracle is not None
     assert list(oracle.target_rank) == [1, 1]
-    assert oracle.exposure.shown["recommendation"].tolist() == [[1, 1, 0], [2, 2, 0], [2, 2, 0], [2, 2, 0]]
+    assert oracle.exposure.spread["recommendation"]["gini_at_1"] == {"value": 1 / 3}  # a and b once each, z never
     assert list(oracle.tied) == [False, False]
 
 

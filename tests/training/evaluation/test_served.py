@@ -29,9 +29,13 @@ def test_ranks_of_targets_and_what_lists_expose() -> None:
     lists = {("recommendation", "u"): "cba", ("recommendation", "v"): "ad", ("similar", "v"): "ba"}
     found = outcome(serving(lambda request: lists[request["task"], request["user_id"]]))
     assert list(found.target_rank) == [3, 2, 0, 2]
-    # a, b, c, d within 1 and within 3; two requests of u share their list, and each counts
-    assert found.exposure.shown["recommendation"].tolist() == [[1, 0, 2, 0], [3, 2, 2, 1]]
-    assert found.exposure.shown["similar"].tolist() == [[0, 1, 0, 0], [1, 1, 0, 0]]
+    # two requests of u share their list, and each counts: a, b, c, d are shown 1, 0, 2, 0 times first
+    recommendation, similar = (found.exposure.spread[task] for task in ("recommendation", "similar"))
+    assert recommendation["coverage_at_1"] == {"value": 2 / 4}
+    assert recommendation["gini_at_1"] == {"value": (-3 * 0 - 1 * 0 + 1 * 1 + 3 * 2) / (4 * 3)}
+    assert recommendation["coverage_at_3"] == {"value": 4 / 4}
+    assert similar["coverage_at_1"] == {"value": 1 / 4}
+    assert similar["gini_at_3"] == {"value": 2 / 4}  # a and b once each, c and d never
 
 
 def test_equal_requests_are_ranked_once_and_blocks_change_nothing() -> None:

@@ -29,7 +29,7 @@ class Tuner:
     def __init__(self, valid: Judged, protocol: Protocol) -> None:
         """Tune on ``valid``, read with what train alone fits, under the rules of ``protocol``."""
         self._world = World.of(valid)
-        self._protocol = replace(protocol, k=(CUTOFF,), hidden=0)
+        self._protocol = replace(protocol, k=(CUTOFF,), metrics=None, hidden=0)
         self._sample = replace(valid, targets=_sampled(valid.targets, protocol.seed))
 
     def choose(self, baseline: type[Baseline]) -> dict[str, Settings]:
