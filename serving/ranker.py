@@ -76,12 +76,16 @@ class Ranker:
         named = self.engine.config.exclude_seen
         return exclusion.default(self.tasks) if named is None else named
 
-    def knowing(self, events: pl.DataFrame) -> Ranker:
+    def knowing(self, events: pl.DataFrame, tasks: tuple[str, ...] | None = None) -> Ranker:
         """Return the same model with the histories of ``events``, which may be newer than what it was fitted on.
 
-        A model that was trained on some tasks alone is told of these; what was seen in the others is still left out.
+        Args:
+            events: what happened, in the order of the table.
+            tasks: the tasks whose rows histories tell of; None = those that it was trained on. What was seen in the
+                others is left out all the same.
         """
-        engine = replace(self.engine, features=self.engine.features.with_events(events, self.facts.train_tasks))
+        told = self.facts.train_tasks if tasks is None else tasks
+        engine = replace(self.engine, features=self.engine.features.with_events(events, told))
         return Ranker(engine, self.facts)
 
     def rank(self, requests: Requests, top_k: int = 20, exclude_seen: Sequence[str] | None = None) -> pl.DataFrame:
