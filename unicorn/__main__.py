@@ -119,6 +119,7 @@ def _broken(point: EntryPoint, error: Exception) -> Callable[..., Any]:
 def _set_up_logs(commands: dict[str, EntryPoint], *, quiet: bool, debug: bool) -> None:
     """Send logs to standard error: ours from INFO on, those of others and Python's warnings from ERROR on."""
     handler = logging.StreamHandler(sys.stderr)
+    handler.setLevel(logging.INFO)  # some libraries ask for their own debugging
     handler.setFormatter(_Formatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING if debug else logging.ERROR)
     if debug:

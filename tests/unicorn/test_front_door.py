@@ -24,6 +24,8 @@ def greet(name: Annotated[str, typer.Argument(help="Whom.")], quiet: bool = Fals
     logger.warning("a warning")
     warnings.warn("noise of a third party")
     logging.getLogger("third.party").warning("more noise")
+    logging.getLogger("chatty").setLevel(logging.DEBUG)
+    logging.getLogger("chatty").debug("noise that asks to be heard")
     print("hello", name)
 
 def fails(how: str) -> None:
