@@ -22,7 +22,11 @@ class Store:
         return name
 
     def run(self, experiment: str = "tiny") -> Run:
-        """Return the one run of an experiment."""
-        found = self.client.get_experiment_by_name(experiment)
-        (run,) = self.client.search_runs([found.experiment_id])
+        """Return the one fit of an experiment."""
+        (run,) = (run for run in self.runs(experiment) if "kind" not in run.data.tags)
         return run
+
+    def runs(self, experiment: str = "tiny") -> list[Run]:
+        """Return the fits and evaluations of an experiment."""
+        found = self.client.get_experiment_by_name(experiment)
+        return list(self.client.search_runs([found.experiment_id]))
