@@ -31,7 +31,8 @@ def track(evaluation: dict[str, Any], run: Run, folder: DataFolder, page: Path |
     client = MlflowClient(use_store(tracking))
     split = evaluation["protocol"]["split"]
     experiment = make_experiment(client, tracking.experiment)
-    tags = {"kind": CONTEXT, "model_id": evaluation["model"]["id"], "data_hash": evaluation["data"]["hash"], "split": split}
+    tags = {"kind": CONTEXT, "model_id": evaluation["model"]["id"], "data_hash": evaluation["data"]["hash"]}
+    tags["split"] = split
     made = client.create_run(experiment, tags=tags, run_name=f"{run.folder.name} on {folder.root.name}, {split}")
     run_id = str(made.info.run_id)
     try:
