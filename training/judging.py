@@ -73,6 +73,22 @@ def warn_of_other_data(run: Run, folder: DataFolder) -> None:
         )
 
 
+def require_own(run: Run, folder: DataFolder, baseline: str) -> None:
+    """Refuse to make a ``baseline`` of a run that was not fitted on all tasks of this data.
+
+    Raises:
+        DataError: the run was fitted on other data, or on some tasks alone.
+    """
+    if run.ranker.data_hash != data_hash(folder):
+        raise DataError(
+            f"{run.asked}: was fitted on other data than {folder.root}, so {baseline} cannot be made of it there. "
+            f"Fit it on this data, or leave out {baseline}."
+        )
+    if run.config.train_tasks is not None:
+        tasks = ", ".join(run.config.train_tasks)
+        raise DataError(f"{run.asked}: was trained on {tasks} alone. Leave out {baseline}.")
+
+
 def require_place(option: str, path: Path | None) -> None:
     """Refuse a file that cannot be written, before anything is judged."""
     if path is not None and path.is_dir():

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from features.columns import Col, Split
-from features.errors import DataError
 from features.events import is_ordered
 from features.split import with_split
-from features.tables import DataFolder, data_hash
+from features.tables import DataFolder
 from serving.assemble import context_tensors, item_tensors
 from serving.engine import Engine, Listed
 from serving.ranker import Ranker
@@ -26,7 +25,7 @@ from training.evaluation.judged import Judged
 from training.evaluation.protocol import Contender, Protocol
 from training.fit import SELECTION
 from training.holdout import manner_of
-from training.judging import Run, read_tuning
+from training.judging import Run, read_tuning, require_own
 from training.lists import Lists
 from training.phase import Tables, prepare, ranker_lists
 from training.validation import Validation
@@ -60,13 +59,7 @@ def lambdarank(run: Run, folder: DataFolder, known: pl.DataFrame, judged: Judged
     Raises:
         DataError: the run was fitted on other data, or on some tasks alone.
     """
-    if run.ranker.data_hash != data_hash(folder):
-        raise DataError(
-            f"{run.asked}: was fitted on other data than {folder.root}, so its features cannot be learned from there. "
-            "Fit it on this data, or leave out lambdarank."
-        )
-    if run.config.train_tasks is not None:
-        raise DataError(f"{run.asked}: was trained on {', '.join(run.config.train_tasks)} alone. Leave out lambdarank.")
+    require_own(run, folder, NAME)
     chooser = Ranker.load(run.folder / SELECTION) if run.refitted else run.ranker
     settings, trees = _choose(chooser.engine, run.config, folder, read_tuning(folder, judged, protocol), protocol)
     if run.refitted:

@@ -18,7 +18,7 @@ from training.evaluation.judged import Judged
 from training.evaluation.protocol import Contender, Protocol
 from training.fit import fit
 from training.folder import claim, config_hash
-from training.judging import Run, contender, open_run
+from training.judging import Run, contender, open_run, require_own
 
 NAME = "twin"
 logger = logging.getLogger(__name__)
@@ -34,13 +34,7 @@ def twin(run: Run, folder: DataFolder, known: pl.DataFrame, judged: Judged, prot
     Raises:
         DataError: the run was fitted on other data, or on some tasks alone.
     """
-    if run.ranker.data_hash != data_hash(folder):
-        raise DataError(
-            f"{run.asked}: was fitted on other data than {folder.root}, so it has no twin there. "
-            "Fit it on this data, or leave out twin."
-        )
-    if run.config.train_tasks is not None:
-        raise DataError(f"{run.asked}: was trained on {', '.join(run.config.train_tasks)} alone. Leave out twin.")
+    require_own(run, folder, NAME)
     learned = set(judged.fitted.filter(pl.col(Col.SPLIT) == Split.TRAIN)[Col.TASK].unique())
     tasks = [task for task in judged.tasks if task in learned]
     if not tasks:

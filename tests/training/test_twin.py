@@ -90,7 +90,7 @@ def test_a_task_without_engagements_in_train_has_no_twin(tmp_path, tiny_encoder,
 
 def test_what_has_no_twin_is_named(run, data, tmp_path):
     tables = world(seed=3)
-    with pytest.raises(DataError, match=r"run: was fitted on other data than .*so it has no twin there"):
+    with pytest.raises(DataError, match=r"run: was fitted on other data than .*so twin cannot be made of it there"):
         judge(run, write(tmp_path / "data", tables))
     with pytest.raises(DataError, match=r"was trained on search alone\. Leave out twin"):
         judge(run.with_name("run.twins") / "search", data)
