@@ -68,7 +68,7 @@ def fit(
     folder = open_data(data)
     _check_tasks(config)
     require_valid(folder, config.task_names)
-    log = _events(folder)
+    log = read_events(folder)
     events = _trained(folder, log, config)
     name = data_hash(folder)
     target = claim(out, name, config, overwrite=overwrite)
@@ -110,7 +110,7 @@ def _check_tasks(config: FitConfig) -> None:
         raise DataError(f"tasks: {unknown[0]!r} is not a task of the configuration. Give some of {known}.")
 
 
-def _events(folder: DataFolder) -> pl.DataFrame:
+def read_events(folder: DataFolder) -> pl.DataFrame:
     """Return the events that train and valid hold, in the order of the tables, each with its split."""
     row = "__fit_row"
     wanted = pl.col(Col.SPLIT) != Split.TEST

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -110,13 +111,17 @@ def protocol_of(
 def contender(run: Run, known: pl.DataFrame, protocol: Protocol, name: str) -> Contender:
     """Return ``run`` as it serves when it is told ``known``, for judgement under ``protocol``."""
     ranker = run.ranker.knowing(known)
-    strangers = run.ranker.knowing(known, ())
+
+    @cache
+    def strangers() -> Ranker:
+        return run.ranker.knowing(known, ())  # which only the first of all contenders is asked for
+
     return Contender(
         name,
         rank=lambda requests, depth: ranker.rank(requests, depth, protocol.exclude_seen),
         score=ranker.score,
         candidates=lambda requests: ranker.candidates(requests, protocol.depth, protocol.exclude_seen),
-        without_history=lambda requests, depth: strangers.rank(requests, depth, protocol.exclude_seen),
+        without_history=lambda requests, depth: strangers().rank(requests, depth, protocol.exclude_seen),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import lightgbm
@@ -15,7 +16,6 @@ from torch import Tensor
 
 from features.columns import Col, Split
 from features.events import is_ordered
-from features.split import with_split
 from features.tables import DataFolder
 from serving.assemble import context_tensors, item_tensors
 from serving.engine import Engine, Listed
@@ -23,12 +23,13 @@ from serving.ranker import Ranker
 from training.config import FitConfig
 from training.evaluation.judged import Judged
 from training.evaluation.protocol import Contender, Protocol
-from training.fit import SELECTION
+from training.fit import SELECTION, read_events
 from training.holdout import manner_of
 from training.judging import Run, read_tuning, require_own
 from training.lists import Lists
 from training.phase import Tables, prepare, ranker_lists
 from training.validation import Validation
+from unicorn.batch import Items
 
 NAME: Final = "lambdarank"
 GRID: Final = tuple({"num_leaves": leaves} for leaves in (15, 31, 63))
@@ -91,17 +92,21 @@ class TreeEngine(Engine):
         scores = np.full(listed.candidates.shape, -np.inf, dtype=np.float32)
         real = listed.candidates > 0
         if real.any():
-            scores[real] = self.trees.predict(columns(self, listed))
+            scores[real] = self.trees.predict(columns(self, self.items, listed))
         return torch.from_numpy(scores)
+
+    @cached_property
+    def items(self) -> Items:
+        """The catalogue, read once for all blocks."""
+        return item_tensors(self.features)
 
 
 @torch.inference_mode()
-def columns(engine: Engine, listed: Listed) -> NDArray[np.float32]:
+def columns(engine: Engine, items: Items, listed: Listed) -> NDArray[np.float32]:
     """Return what the ranker reads of each listed pair (n, C), without the vectors of its towers."""
     at = torch.from_numpy(listed.candidates)
     request = engine.encode(listed.contexts)
     numbers = engine.model.features(request, engine.side, at, torch.from_numpy(listed.pairs))  # (B, L, F + 1)
-    items = item_tensors(engine.features)
     contexts = listed.contexts
     told = torch.cat([contexts.flags, contexts.facts, engine.model.one_hot(contexts.task)], dim=1)  # (B, K)
     row, place = torch.where(at > 0)
@@ -156,9 +161,7 @@ def _train(rows: Rows, settings: dict[str, Any], config: FitConfig, valid: Rows 
 
 def _lists(engine: Engine, config: FitConfig, folder: DataFolder, splits: tuple[str, ...]) -> Rows:
     """Return the lists from which the ranker of ``engine`` learned, which was fitted on ``splits``."""
-    row = "__lists_row"
-    events = with_split(folder.events.with_row_index(row)).filter(pl.col(Col.SPLIT) != Split.TEST)
-    everything = events.collect().sort(row).drop(row)
+    everything = read_events(folder)
     users = None if folder.users is None else folder.users.collect()
     fitted = everything.filter(pl.col(Col.SPLIT).is_in(splits))
     manner = manner_of(everything, ordered=is_ordered(everything))
@@ -170,14 +173,14 @@ def _lists(engine: Engine, config: FitConfig, folder: DataFolder, splits: tuple[
 
 
 def _parts(engine: Engine, lists: Lists) -> Iterator[Rows]:
+    features, items = engine.features, item_tensors(engine.features)
     for start in range(0, len(lists), _BLOCK):
         part = lists.take(np.arange(start, min(start + _BLOCK, len(lists))))
-        features = engine.features
         contexts, _ = context_tensors(features, features.history, *part.requests)
         contexts = contexts._replace(facts=torch.from_numpy(np.array(part.facts)))
         item = np.where(part.weight > 0, part.item, 0).astype(np.int64)
         listed = Listed(contexts, item, np.array(part.pairs))
-        yield Rows(columns(engine, listed), part.label[item > 0], _sizes(item))
+        yield Rows(columns(engine, items, listed), part.label[item > 0], _sizes(item))
 
 
 def valid_rows(engine: Engine, config: FitConfig, tuning: Judged, protocol: Protocol) -> Rows | None:
@@ -187,7 +190,7 @@ def valid_rows(engine: Engine, config: FitConfig, tuning: Judged, protocol: Prot
     """
     excluded = engine.excluded(protocol.exclude_seen)
     validation = Validation.build(engine.features, tuning, excluded, VALID_REQUESTS, config.training.seed)
-    rows = engine.features.catalogue.rows
+    rows, items = engine.features.catalogue.rows, item_tensors(engine.features)
     wanted = np.unique(validation.context * rows + validation.item)
     parts = []
     for block in validation.blocks(engine.block_size):
@@ -197,7 +200,7 @@ def valid_rows(engine: Engine, config: FitConfig, tuning: Judged, protocol: Prot
         item = np.where(label.any(axis=1, keepdims=True), listed.candidates, 0)
         if item.any():
             kept = listed._replace(candidates=item)
-            parts.append(Rows(columns(engine, kept), label[item > 0].astype(np.float32), _sizes(item)))
+            parts.append(Rows(columns(engine, items, kept), label[item > 0].astype(np.float32), _sizes(item)))
     if not parts:
         return None
     return Rows(*(np.concatenate(column) for column in zip(*parts, strict=True)))

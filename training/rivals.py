@@ -7,9 +7,8 @@ from typing import Final
 
 import polars as pl
 
-from features.errors import DataError
 from features.tables import DataFolder
-from training.evaluation.baselines.registry import BASELINES, baseline_contenders
+from training.evaluation.baselines.registry import BASELINES, baseline_contenders, check_names
 from training.evaluation.judged import Judged
 from training.evaluation.protocol import Contender, Protocol
 from training.judging import Run, read_tuning
@@ -30,12 +29,7 @@ def parse_names(text: str) -> list[str]:
         DataError: a name is no baseline's, or comes twice.
     """
     names = [] if text.strip() in ("", "none") else [name.strip() for name in text.split(",")]
-    known = sorted([*BASELINES, *OF_A_RUN])
-    for name in names:
-        if name not in known:
-            raise DataError(f"baselines: {name!r} is not known. Choose from {', '.join(known)}.")
-    if len(set(names)) < len(names):
-        raise DataError(f"baselines: {', '.join(names)} names one twice. Name each once.")
+    check_names(names, BASELINES.keys() | OF_A_RUN.keys())
     return names
 
 

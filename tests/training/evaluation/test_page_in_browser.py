@@ -135,11 +135,11 @@ def test_a_title_is_text(opened: Opened) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_charts_have_the_colours_of_the_scheme_and_follow_it(browser: Browser, address: str, scheme: str) -> None:
     other = "dark" if scheme == "light" else "light"
-    context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
+    context = browser.new_context(color_scheme=scheme)
     page = watched(context, address).page
     chart = "Change of NDCG@10 of search where a field is hidden"
     assert fill(page, chart, BARS) == OURS[scheme]
-    page.emulate_media(color_scheme=other)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme=other)
     page.wait_for_function(
         """([label, colour]) => getComputedStyle(
             document.querySelector(`figure[aria-label^="${label}"] .bars .point path`)).fill === colour""",

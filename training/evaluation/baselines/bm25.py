@@ -14,8 +14,8 @@ from Stemmer import Stemmer
 
 from features.columns import Col
 from features.text import words
-from training.evaluation.baselines.base import Baseline, Index, Settings, World, item_counts, leaving_out
-from training.evaluation.baselines.texts import Names, documents, spread
+from training.evaluation.baselines.base import Baseline, Index, Settings, World, item_counts
+from training.evaluation.baselines.texts import Names, choices_by_queries, documents, spread
 
 _FORMS = ({"k1": 1.2, "b": 0.4}, {"k1": 1.5, "b": 0.75})
 
@@ -49,7 +49,7 @@ class BM25(Baseline):
     @classmethod
     def choices(cls, world: World) -> tuple[Settings, ...]:
         """Return the grid, of which half is left where no fitted row has a query."""
-        return cls.grid if world.fitted[Col.QUERY].is_not_null().any() else leaving_out(cls.grid, "queries")
+        return choices_by_queries(cls.grid, world)
 
     def fit(self, world: World) -> None:
         """Index a document per item."""

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from features.columns import Col
 from features.encoder import PACKAGED
-from training.evaluation.baselines.base import Baseline, Index, Settings, World, item_counts, leaving_out
+from training.evaluation.baselines.base import Baseline, Index, Settings, World, item_counts
 from training.evaluation.baselines.bm25 import BM25
-from training.evaluation.baselines.texts import Names, documents, spread
+from training.evaluation.baselines.texts import Names, choices_by_queries, documents, spread
 from training.evaluation.baselines.tfidf import CharacterTfidf
 from training.evaluation.baselines.vectors import Vectors
 
@@ -49,7 +49,7 @@ class Fusion(Baseline):
     @classmethod
     def choices(cls, world: World) -> tuple[Settings, ...]:
         """Return the grid, of which half is left where no fitted row has a query."""
-        return cls.grid if world.fitted[Col.QUERY].is_not_null().any() else leaving_out(cls.grid, "queries")
+        return choices_by_queries(cls.grid, world)
 
     def fit(self, world: World) -> None:
         """Fit the three."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from features.errors import DataError
@@ -48,11 +48,11 @@ def make(name: str, settings: Settings | None = None) -> Baseline:
     return baseline(**(baseline.grid[0] if settings is None else settings))
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Refuse a name that is no baseline's, or that comes twice, before anything is fitted."""
+def check_names(names: Sequence[str], known: Collection[str] = BASELINES.keys()) -> None:
+    """Refuse a name that is not ``known``, or that comes twice, before anything is fitted."""
     for name in names:
-        if name not in BASELINES:
-            raise DataError(f"baselines: {name!r} is not known. Choose from {', '.join(sorted(BASELINES))}.")
+        if name not in known:
+            raise DataError(f"baselines: {name!r} is not known. Choose from {', '.join(sorted(known))}.")
     if len(set(names)) < len(names):
         raise DataError(f"baselines: {', '.join(names)} names one twice. Name each once.")
 

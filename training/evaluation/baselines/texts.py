@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.columns import Col
-from training.evaluation.baselines.base import World
+from training.evaluation.baselines.base import Settings, World, leaving_out
 
 
 class Asked(NamedTuple):
@@ -55,6 +55,11 @@ def item_texts(items: pl.DataFrame) -> list[str]:
     """Return title and text of each item (N,), as the item vectors of a fit are made of them; "" without either."""
     parts = (pl.col(name).fill_null("").str.strip_chars() for name in (Col.TITLE, Col.TEXT))
     return items.select(pl.concat_str(*parts, separator=" ").str.strip_chars()).to_series().to_list()
+
+
+def choices_by_queries(grid: tuple[Settings, ...], world: World) -> tuple[Settings, ...]:
+    """Return ``grid``, of which half is left where no fitted row has a query that a document could hold."""
+    return grid if world.fitted[Col.QUERY].is_not_null().any() else leaving_out(grid, "queries")
 
 
 def documents(world: World, queries: bool) -> list[str]:

@@ -47,7 +47,7 @@ def test_what_settings_share_is_made_once_and_only_the_last_is_kept() -> None:
     made: list[int] = []
 
     def ask(key: int) -> int:
-        return world.shared("kind", key, lambda: made.append(key) or key)  # type: ignore[func-returns-value]
+        return world.shared("kind", key, lambda: made.append(key) or key)
 
     assert [ask(1), ask(1), ask(2), ask(2), ask(1)] == [1, 1, 2, 2, 1]
     assert made == [1, 2, 1]

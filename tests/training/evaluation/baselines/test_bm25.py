@@ -15,7 +15,7 @@ POPULAR = events(*[{"item_id": "c", "split": "train"}] * 3)
 
 
 def fitted(rows: pl.DataFrame = NOBODY, items: pl.DataFrame = ITEMS, **settings: float) -> BM25:
-    baseline = BM25(**settings)  # type: ignore[arg-type]
+    baseline = BM25(**settings)
     baseline.fit(World(items, rows, rows))
     return baseline
 

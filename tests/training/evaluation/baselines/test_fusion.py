@@ -26,7 +26,7 @@ REQUESTS = asking(
 
 
 def fitted(model: str, **settings: float) -> Fusion:
-    baseline = Fusion(model=model, **settings)  # type: ignore[arg-type]
+    baseline = Fusion(model=model, **settings)
     baseline.fit(World(ITEMS, ROWS, ROWS))
     return baseline
 

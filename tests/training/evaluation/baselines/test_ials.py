@@ -24,7 +24,7 @@ def checkerboard() -> pl.DataFrame:
 
 
 def fitted(history: pl.DataFrame, **settings: float) -> Ials:
-    baseline = Ials(**settings)  # type: ignore[arg-type]
+    baseline = Ials(**settings)
     baseline.fit(World(ITEMS, checkerboard(), history))
     return baseline
 

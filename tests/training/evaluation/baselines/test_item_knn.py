@@ -14,7 +14,7 @@ ITEMS = catalogue("a", "b", "c", "d")
 
 
 def fitted(world: World, **settings: float) -> ItemKnn:
-    baseline = ItemKnn(**settings)  # type: ignore[arg-type]
+    baseline = ItemKnn(**settings)
     baseline.fit(world)
     return baseline
 

@@ -15,7 +15,7 @@ def sequence(user: str, items: str) -> pl.DataFrame:
 
 
 def scores(fitted: pl.DataFrame, history: pl.DataFrame, user: str, **settings: float) -> list[float]:
-    baseline = Transitions(**settings)  # type: ignore[arg-type]
+    baseline = Transitions(**settings)
     baseline.fit(World(ITEMS, fitted, pl.concat([fitted, history])))
     found: list[float] = baseline.scores(asking(request_id=["1"], user_id=[user]))[0].tolist()
     return found
