@@ -81,3 +81,22 @@ def test_nothing_is_made_up_where_a_figure_is_undefined() -> None:
 def test_a_candidate_without_a_score_is_refused() -> None:
     with pytest.raises(DataError, match="ranker 'ours' leaves a candidate without a score: 1 of 7 rows"):
         entry("gauc", score=lambda requests: scoring(SCORE.__getitem__)(requests).filter(pl.col("item_id") != "c"))
+
+
+def test_each_bin_tells_what_was_promised_and_what_came_of_it() -> None:
+    """One probability for all is one bin: of its seven rows three were engaged with."""
+    found = judge_impressions(
+        contender(score=scoring(lambda item: math.log(0.9 / 0.1))), judged(ITEMS, PAGES), Protocol(resamples=5)
+    )["recommendation"]["calibration"]
+    assert found["probability"] == pytest.approx([0.9])
+    assert found["rate"] == pytest.approx([3 / 7])
+    assert found["rows"] == [7]
+    unlike = judge_impressions(contender(), judged(ITEMS, PAGES), Protocol(resamples=5))["recommendation"][
+        "calibration"
+    ]
+    assert sum(unlike["rows"]) == 7
+    assert unlike["probability"] == sorted(unlike["probability"])
+    assert (
+        "calibration"
+        not in judge_impressions(contender(logits=False), judged(ITEMS, PAGES), Protocol(resamples=5))["recommendation"]
+    )
