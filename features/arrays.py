@@ -19,8 +19,7 @@ def save_arrays(arrays: Mapping[str, NDArray[Any] | sparse.csr_matrix], path: Pa
     flat: dict[str, NDArray[Any]] = {}
     for name, value in arrays.items():
         if not isinstance(value, np.ndarray):
-            parts = (value.data, value.indices.astype(np.int32), value.indptr.astype(np.int64), np.array(value.shape))
-            flat |= {f"{name}.{part}": array for part, array in zip(_PARTS, parts, strict=True)}
+            flat |= _parts(name, value)
         else:
             flat[name] = value
     save_file({name: np.ascontiguousarray(array) for name, array in flat.items()}, path)
@@ -28,21 +27,33 @@ def save_arrays(arrays: Mapping[str, NDArray[Any] | sparse.csr_matrix], path: Pa
 
 def load_arrays(path: Path) -> dict[str, Any]:
     """Read what ``save_arrays`` wrote."""
-    flat = load_file(path)
+    return _whole(load_file(path))
+
+
+def save_columns(columns: Mapping[str, NDArray[Any] | sparse.csr_matrix], folder: Path) -> None:
+    """Write each array, and each part of a CSR matrix, as a file of its own, to be memory-mapped."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, column in columns.items():
+        parts = {name: column} if isinstance(column, np.ndarray) else _parts(name, column)
+        for part, array in parts.items():
+            np.save(folder / f"{part}.npy", array, allow_pickle=False)
+
+
+def _parts(name: str, matrix: sparse.csr_matrix) -> dict[str, NDArray[Any]]:
+    arrays = (matrix.data, matrix.indices, matrix.indptr, np.array(matrix.shape))
+    return {f"{name}.{part}": array for part, array in zip(_PARTS, arrays, strict=True)}
+
+
+def map_columns(folder: Path) -> dict[str, Any]:
+    """Memory-map what ``save_columns`` wrote: only what is read of it comes into memory."""
+    flat = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+    return _whole({name: array.view(np.ndarray) for name, array in flat.items()})
+
+
+def _whole(flat: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    """Return the arrays of ``flat``, and the matrices whose parts it has."""
     found: dict[str, Any] = {name: array for name, array in flat.items() if "." not in name}
     for name in {name.split(".")[0] for name in flat if "." in name}:
         data, indices, indptr, shape = (flat[f"{name}.{part}"] for part in _PARTS)
         found[name] = sparse.csr_matrix((data, indices, indptr), shape=tuple(int(side) for side in shape))
     return found
-
-
-def save_columns(columns: Mapping[str, NDArray[Any]], folder: Path) -> None:
-    """Write each array as a file of its own, to be memory-mapped."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, array in columns.items():
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
-
-
-def map_columns(folder: Path) -> dict[str, NDArray[Any]]:
-    """Memory-map what ``save_columns`` wrote."""
-    return {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}

@@ -15,8 +15,8 @@ from features.columns import Col
 from features.config import FeatureConfig
 from features.encoder import TextEncoder
 from features.errors import DataError
-from features.evidence import bm25_weights
-from features.text import NgramHasher, bag_of_words
+from features.lexical import bm25_weights
+from features.text import NgramHasher, bag_of_words, split_words
 from features.vocabulary import Vocabulary
 
 
@@ -76,17 +76,19 @@ def build_catalogue(
     """Return the arrays of ``items`` (one row an item, in ascending order of item_id)."""
     title, text = ([(value or "").strip() for value in items.get_column(name)] for name in (Col.TITLE, Col.TEXT))
     both = [f"{name} {words}".strip() for name, words in zip(title, text, strict=True)]
-    names = [name or words for name, words in zip(title, text, strict=True)]
+    named = split_words([None, *(name or words for name, words in zip(title, text, strict=True))])
+    further = split_words([None, *(words if name else None for name, words in zip(title, text, strict=True))])
+    buckets = config.counts.word_buckets
     restricted, allowed, listed = _country_rows(items, countries, config.item_countries)
     return Catalogue(
         ids=Vocabulary(items.get_column(Col.ITEM).alias("value"), first=1),
         frame=items.select(Col.ITEM, Col.TITLE, Col.CATEGORY, Col.COUNTRIES),
         text=_text_vectors(both, encoder),
-        tokens=hasher.matrix([None, *names], config.text.item_tokens),
+        tokens=hasher.matrix(named, config.text.item_tokens),
         category=_category_rows(items.get_column(Col.CATEGORY), categories, config.category_depth),
         countries=listed,
         vectors=_ready_vectors(items, config.vectors),
-        lexical=bm25_weights(bag_of_words([None, *both], config.counts.word_buckets)),
+        lexical=bm25_weights(bag_of_words(named, buckets) + bag_of_words(further, buckets)),
         restricted=restricted,
         allowed=allowed,
     )
@@ -94,12 +96,14 @@ def build_catalogue(
 
 def category_levels(category: pl.Series) -> pl.Series:
     """Return for each path the list of its levels, each with the path that leads to it: ``A``, then ``A > B``."""
-    levels = [
-        None if path is None else [" > ".join(parts[: n + 1]) for n in range(len(parts))]
-        for path in category
-        for parts in [[part.strip() for part in (path or "").split(">") if part.strip()]]
-    ]
-    return pl.Series("level", levels, dtype=pl.List(pl.String))
+    distinct = category.drop_nulls().unique(maintain_order=True).alias("path")
+    levels = []
+    for path in distinct:
+        parts = [part.strip() for part in path.split(">") if part.strip()]
+        levels.append([" > ".join(parts[: n + 1]) for n in range(len(parts))])
+    table = pl.DataFrame({"path": distinct, "level": pl.Series(levels, dtype=pl.List(pl.String))})
+    found = category.alias("path").to_frame().join(table, on="path", how="left", validate="m:1", maintain_order="left")
+    return found.get_column("level")
 
 
 def _category_rows(category: pl.Series, vocabulary: Vocabulary, depth: int) -> NDArray[np.int64]:

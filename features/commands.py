@@ -25,8 +25,8 @@ TASKS_OPTION = typer.Option(
 )
 QUIET_CHECK = typer.Option("--quiet", help="Print what is wrong and nothing else.")
 NAME = typer.Argument(
-    help="The data set: home-depot (Kaggle 2016), lastfm (HetRec 2011), movielens (ml-latest) or tokenrec (one set's "
-    "folder: Beauty, LastFM or ML1M).",
+    help="The data set: home-depot (Kaggle 2016), kuaisar (Kuaishou 2023), lastfm (HetRec 2011), movielens "
+    "(ml-latest), online-retail (UCI, Online Retail II) or tokenrec (one set's folder: Beauty, LastFM or ML1M).",
     metavar="NAME",
     show_default=False,
 )

@@ -10,11 +10,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from features.arrays import load_arrays, save_arrays
 from features.errors import DataError
@@ -31,6 +33,8 @@ _BATCH = 64
 """Texts that go through the model at once: as many as stay in cache."""
 _STATIC_TOKENS = 32
 """Tokens of a query that are read."""
+_CHUNK = 8192
+"""Queries whose tokens are held at once."""
 
 
 class TextEncoder:
@@ -211,19 +215,25 @@ class StaticEncoder:
         """Components of a vector."""
         return int(self.vectors.shape[1])
 
+    @cached_property
+    def _single(self) -> NDArray[np.float32]:
+        return self.vectors.astype(np.float32)
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors (n, d) float32 of ``texts``; zeros where a text has no known token."""
-        encoded = self._tokenizer.encode_batch([normalise(text) for text in texts], add_special_tokens=False)
+        found = [self._encode(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)]
+        return np.concatenate([np.zeros((0, self.width), dtype=np.float32), *found])
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        encoded = self._tokenizer.encode_batch_fast([normalise(text) for text in texts], add_special_tokens=False)
         ids = [encoding.ids for encoding in encoded]
-        length = np.array([len(row) for row in ids], dtype=np.int64)
-        flat = np.array([token for row in ids for token in row], dtype=np.int64)
-        out = np.zeros((len(texts), self.width), dtype=np.float32)
-        some = np.flatnonzero(length)
-        if len(some):
-            starts = np.concatenate([[0], np.cumsum(length[some])[:-1]])
-            out[some] = np.add.reduceat(self.vectors[flat].astype(np.float32), starts, axis=0)
-        norm = np.linalg.norm(out, axis=1, keepdims=True)
-        return np.asarray(out / np.maximum(norm, 1e-12), dtype=np.float32)
+        start = np.cumsum([0, *(len(row) for row in ids)])
+        flat = np.fromiter((token for row in ids for token in row), dtype=np.int64, count=int(start[-1]))
+        bags = sparse.csr_matrix(
+            (np.ones(len(flat), dtype=np.float32), flat, start), shape=(len(ids), len(self.vectors))
+        )
+        total = np.asarray(bags @ self._single, dtype=np.float32)  # (n, d)
+        return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return everything that it is made of."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -50,34 +52,91 @@ class EventRows(NamedTuple):
         return engaged
 
 
-def is_ordered(events: pl.DataFrame) -> bool:
+def is_ordered(events: pl.DataFrame | pl.LazyFrame) -> bool:
     """Return whether a user's events have an order: some row has an ``order`` or a ``timestamp``."""
-    return any(events.get_column(name).is_not_null().any() for name in (Col.ORDER, Col.TIMESTAMP))
+    known = pl.col(Col.ORDER, Col.TIMESTAMP).is_not_null().any()
+    return any(events.lazy().select(known).collect().row(0))
+
+
+_BATCH = 2_000_000
+"""Rows of the table that are held as strings at once."""
 
 
 def encode_events(
-    events: pl.DataFrame, tasks: tuple[str, ...], items: Vocabulary, known: Vocabularies, texts: Vocabulary
+    events: pl.LazyFrame,
+    tasks: tuple[str, ...],
+    items: Vocabulary,
+    known: Vocabularies,
+    texts: Vocabulary,
+    forms: pl.DataFrame,
 ) -> EventRows:
-    """Return the columns of ``events``, whose queries are in normal form."""
-    query = events.get_column(Col.QUERY)
-    time = events.get_column(Col.TIMESTAMP).dt.epoch("us")
-    request = events.select(
-        pl.coalesce(pl.lit("r") + pl.col(Col.REQUEST), pl.lit("n") + pl.int_range(pl.len()).cast(pl.String))
-    ).to_series()
-    return EventRows(
-        task=task_rows(events.get_column(Col.TASK), tasks),
-        user=known.users.rows(events.get_column(Col.USER)),
-        country=known.countries.rows(events.get_column(Col.COUNTRY)),
-        query=known.queries.rows(query),
-        text=texts.rows(query),
-        source=items.rows(events.get_column(Col.SOURCE_ITEM)),
-        item=items.rows(events.get_column(Col.ITEM)),
-        label=events.get_column(Col.LABEL).cast(pl.Float32).to_numpy(writable=True),
-        weight=events.get_column(Col.WEIGHT).cast(pl.Float32).to_numpy(writable=True),
-        request=request.rank("dense").cast(pl.Int64).to_numpy() - 1,
-        time=time.cast(pl.Float64).fill_null(float("nan")).to_numpy() / _DAY_US,
-        rank=_rank(events.get_column(Col.ORDER), time),
+    """Return the columns of ``events``, which are read in batches, in their order.
+
+    Args:
+        events: the rows.
+        tasks: names of the tasks.
+        items: rows of the item ids.
+        known: the other vocabularies.
+        texts: of the distinct texts in normal form.
+        forms: the ``query_forms`` of ``events``.
+    """
+    count = events.select(pl.len()).collect().item()
+    raw = Vocabulary(forms.get_column(Col.QUERY), first=1)
+    form = forms.get_column("form")
+    known_of, text_of = (np.concatenate([[MISSING], one.rows(form)]) for one in (known.queries, texts))
+    read = events.select(
+        *(Col.TASK, Col.USER, Col.COUNTRY, Col.QUERY, Col.SOURCE_ITEM, Col.REQUEST),
+        items.row_of(Col.ITEM).alias("item"),
+        pl.col(Col.LABEL).alias("label"),
+        pl.col(Col.WEIGHT).alias("weight"),
+        (pl.col(Col.TIMESTAMP).dt.epoch("us").cast(pl.Float64).fill_null(float("nan")) / _DAY_US).alias("time"),
+        pl.col(Col.ORDER).fill_null(_NEVER).alias("rank"),
     )
+    rows = EventRows(*(np.empty(count, dtype=_KINDS.get(name, np.int64)) for name in EventRows._fields))
+    pages = []
+    start = 0
+    for batch in read.collect_batches(chunk_size=_BATCH, maintain_order=True):
+        here = slice(start, start + batch.height)
+        rows.task[here] = _by_runs(batch.get_column(Col.TASK), partial(task_rows, tasks=tasks))
+        rows.user[here] = _by_runs(batch.get_column(Col.USER), known.users.rows)
+        rows.country[here] = _by_runs(batch.get_column(Col.COUNTRY), known.countries.rows)
+        rows.query[here] = _by_runs(batch.get_column(Col.QUERY), raw.rows)
+        rows.source[here] = _by_runs(batch.get_column(Col.SOURCE_ITEM), items.rows)
+        for name in ("item", "label", "weight", "time", "rank"):
+            getattr(rows, name)[here] = batch.get_column(name).to_numpy()
+        pages.append(batch.get_column(Col.REQUEST).rle())
+        start = here.stop
+    return rows._replace(
+        query=known_of[rows.query],
+        text=text_of[rows.query],
+        request=_request_numbers(pl.concat(pages) if pages else pl.Series([], dtype=_RUNS)),
+        rank=_rank(rows.rank, rows.time),
+    )
+
+
+def _by_runs(values: pl.Series, rows_of: Callable[[pl.Series], Ints]) -> Ints:
+    """Return the row of each value, looked up once a run: the rows of a page agree in all but the item."""
+    runs = values.rle().struct
+    return np.repeat(rows_of(runs.field("value").alias(values.name)), runs.field("len").to_numpy())
+
+
+def _request_numbers(pages: pl.Series) -> Ints:
+    """Return the number of the request of each row, from 0; a row without a request id is a request of its own.
+
+    Args:
+        pages: runs of the request ids, in the order of the rows.
+    """
+    length = pages.struct.field("len").to_numpy().astype(np.int64)
+    named = pages.struct.field("value").rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+    numbers = np.repeat(named, length) - 1
+    alone = np.flatnonzero(numbers < 0)
+    numbers[alone] = named.max(initial=0) + np.arange(len(alone))
+    return numbers
+
+
+_KINDS: Final = {"label": np.float32, "weight": np.float32, "time": np.float64}
+_RUNS: Final = pl.Struct({"len": pl.UInt32, "value": pl.String})
+_NEVER: Final = np.iinfo(np.int64).min
 
 
 def task_rows(names: pl.Series, tasks: tuple[str, ...]) -> Ints:
@@ -85,11 +144,10 @@ def task_rows(names: pl.Series, tasks: tuple[str, ...]) -> Ints:
     return names.cast(pl.Enum(tasks)).to_physical().cast(pl.Int64).to_numpy(writable=True)
 
 
-def _rank(order: pl.Series, time: pl.Series) -> Ints:
+def _rank(order: Ints, time: NDArray[np.float64]) -> Ints:
     """Return the place of each row: by ``order``, where that is null before those by ``time``, else as in the table."""
-    never = np.iinfo(np.int64).min
-    by_time = time.set(order.is_not_null(), never).fill_null(never).to_numpy()  # equal orders keep the order of rows
-    placed = np.lexsort((by_time, order.cast(pl.Int64).fill_null(never).to_numpy()))
+    by_time = np.where((order != _NEVER) | np.isnan(time), -np.inf, time)  # equal orders keep the order of rows
+    placed = np.argsort(by_time, kind="stable") if (order == _NEVER).all() else np.lexsort((by_time, order))
     rank = np.empty(len(placed), dtype=np.int64)
     rank[placed] = np.arange(len(placed))
     return rank
@@ -135,7 +193,7 @@ def _lists(rows: EventRows, key: Ints, keys: int, *, ordered: bool) -> tuple[His
     """Return the list of engagements of each ``key`` (E,), and where each row's knowledge of its own list ends."""
     by_rank = np.argsort(rows.rank, kind="stable")
     engaged = by_rank[rows.engaged[by_rank]]
-    history = History.build(key[engaged], rows.item[engaged], keys, ordered=ordered)
+    history = History.build(key[engaged], rows.item[engaged], keys, ordered=ordered, time=rows.time[engaged])
     return history, _known_before(rows, key, by_rank, history) if ordered else history.ends(key)
 
 
@@ -145,14 +203,24 @@ def _known_before(rows: EventRows, key: Ints, by_rank: Ints, history: History) -
     engaged = rows.engaged[by_key].astype(np.int64)
     before = np.cumsum(engaged) - engaged
     sorted_key = key[by_key]
-    first = np.searchsorted(sorted_key, sorted_key, side="left")
+    new = np.concatenate([[True], sorted_key[1:] != sorted_key[:-1]])[: len(key)]
     count = np.empty(len(key), dtype=np.int64)
-    count[by_key] = before - before[first]
-    group = np.unique(key * (rows.request.max(initial=0) + 1) + rows.request, return_inverse=True)[1]
+    count[by_key] = before - np.maximum.accumulate(np.where(new, before, 0))  # what came before never falls
+    group = _groups(key, rows.request)
     least = np.full(group.max(initial=-1) + 1, np.iinfo(np.int64).max)
     np.minimum.at(least, group, count)
     known = np.where(key > UNKNOWN, least[group], 0)
     return history.start[key] + known
+
+
+def _groups(key: Ints, request: Ints) -> Ints:
+    """Return a number (E,) for each pair of key and request; mostly a request has one key, and is the pair."""
+    of_request = np.zeros(request.max(initial=-1) + 1, dtype=np.int64)
+    of_request[request] = key
+    if np.array_equal(of_request[request], key):
+        return request
+    number: Ints = np.unique(key * len(of_request) + request, return_inverse=True)[1]
+    return number
 
 
 def _pages(rows: EventRows, *, ordered: bool) -> tuple[Ints, Ints]:

@@ -12,6 +12,9 @@ from scipy import sparse
 
 from features.vocabulary import UNKNOWN
 
+AGES = 16
+"""Steps of the age of an engagement; the last one begins at about two years."""
+
 
 def list_of_key(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the list of each ``wanted`` key where the ascending ``keys`` have the lists from 2 on.
@@ -32,30 +35,50 @@ class History:
         start: (K + 1,) int64, where the list of each key starts; keys 0 and 1 (missing, unknown) have empty lists.
         item: (M,) int32 item rows, a list in the order of its engagements.
         ordered: whether that order means anything; without it a list is a set in an arbitrary, fixed order.
+        time: (M,) float32 days of the engagements since the first one, NaN where there is no time.
     """
 
     start: NDArray[np.int64]
     item: NDArray[np.int32]
     ordered: bool
+    time: NDArray[np.float32]
 
     @classmethod
     def build(
-        cls, key: NDArray[np.int64], item: NDArray[np.int64], keys: int, *, ordered: bool, seed: int = 0
+        cls,
+        key: NDArray[np.int64],
+        item: NDArray[np.int64],
+        keys: int,
+        *,
+        ordered: bool,
+        time: NDArray[np.float64] | None = None,
+        seed: int = 0,
     ) -> History:
         """Collect the lists of engagements that are given in their order.
 
         Without an order an item counts once in a list, and lists are shuffled by ``seed``, so that a part of a list is
         a fair sample of it.
+
+        Args:
+            key: (E,) whose list each engagement belongs to.
+            item: (E,) item rows.
+            keys: rows of the keys (K).
+            ordered: whether the order means anything.
+            time: (E,) days since 1970, NaN without one; None = no times. Without an order times are not kept.
+            seed: of the shuffle.
         """
         kept = key > UNKNOWN
         key, item = key[kept], item[kept]
+        days = np.full(len(key), np.nan) if time is None or not ordered else time[kept]
         if not ordered:
             pairs = np.unique(np.stack([key, item], axis=1), axis=0)
             key, item = pairs[np.random.default_rng(seed).permutation(len(pairs))].T
+            days = np.full(len(key), np.nan)
         by_key = np.argsort(key, kind="stable")
         start = np.zeros(keys + 1, dtype=np.int64)
         np.cumsum(np.bincount(key, minlength=keys)[:keys], out=start[1:])
-        return cls(start, item[by_key].astype(np.int32), ordered)
+        first = np.nanmin(days) if np.isfinite(days).any() else 0.0  # single precision tells minutes apart for decades
+        return cls(start, item[by_key].astype(np.int32), ordered, (days[by_key] - first).astype(np.float32))
 
     def ends(self, key: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where the lists of ``key`` (B,) end, (B,): the whole list is known."""
@@ -97,6 +120,34 @@ class History:
         shown = np.argsort(items == 0, axis=1, kind="stable")[:, :length]
         return np.take_along_axis(items, shown, axis=1)
 
+    def ages(self, key: NDArray[np.int64], end: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """Return how long before the latest one each engagement of the ``window`` was, (B, length) in steps.
+
+        0 = padding, or not known; 1 = within the hour, 2 = within three hours, and so on: each step doubles, up to
+        ``AGES - 1``. The latest engagement is what ages are counted from, because a request has no time of its own.
+        """
+        ages = np.zeros((len(key), length), dtype=np.int64)
+        if not self.ordered or len(self.item) == 0 or length == 0:
+            return ages
+        offset = np.arange(length)[None, :]
+        real = offset < (end - self.start[key])[:, None]
+        days = np.where(real, self.time[np.where(real, end[:, None] - 1 - offset, 0)], np.nan)  # (B, length)
+        hours = np.maximum(days[:, :1] - days, 0.0) * 24.0
+        known = np.isfinite(hours)
+        steps = 1 + np.floor(np.log2(1.0 + np.where(known, hours, 0.0))).astype(np.int64)
+        ages[known] = np.minimum(steps, AGES - 1)[known]
+        return ages
+
+    def earlier_ends(
+        self, key: NDArray[np.int64], end: NDArray[np.int64], length: int, draw: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """Return ends (B,) of windows that lie anywhere in lists longer than ``length``: where ``draw`` in [0, 1) says.
+
+        A list without an order has no earlier part, and a short one fits into a window: both keep their ``end``.
+        """
+        spare = np.maximum(end - self.start[key] - length, 0)
+        return end - np.floor(draw * (spare + 1)).astype(np.int64) if self.ordered else end
+
     def matrix(
         self, key: NDArray[np.int64], end: NDArray[np.int64], items: int, hide: NDArray[np.int64]
     ) -> sparse.csr_matrix:
@@ -114,10 +165,12 @@ class History:
 
     def save(self, path: Path) -> None:
         """Write the lists as safetensors."""
-        save_file({"start": self.start, "item": self.item, "ordered": np.array([self.ordered])}, path)
+        save_file(
+            {"start": self.start, "item": self.item, "ordered": np.array([self.ordered]), "time": self.time}, path
+        )
 
     @classmethod
     def load(cls, path: Path) -> History:
         """Read what ``save`` wrote."""
         found = load_file(path)
-        return cls(found["start"], found["item"], bool(found["ordered"][0]))
+        return cls(found["start"], found["item"], bool(found["ordered"][0]), found["time"])

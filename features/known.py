@@ -23,19 +23,33 @@ class Vocabularies(NamedTuple):
     categories: Vocabulary
 
     @classmethod
-    def fit(cls, items: pl.DataFrame, users: pl.DataFrame | None, events: pl.DataFrame) -> Vocabularies:
-        """Return the vocabularies of the tables; the queries of ``events`` are in normal form."""
-        user = [events.get_column(Col.USER)]
-        country = [events.get_column(Col.COUNTRY), items.get_column(Col.COUNTRIES).explode()]
+    def fit(
+        cls,
+        items: pl.DataFrame,
+        users: pl.DataFrame | None,
+        events: pl.LazyFrame,
+        forms: pl.DataFrame,
+        scores: pl.DataFrame | None = None,
+    ) -> Vocabularies:
+        """Return the vocabularies of the tables; ``forms`` are the ``query_forms`` of ``events``."""
+        user = [distinct(events, Col.USER)]
+        country = [distinct(events, Col.COUNTRY), items.get_column(Col.COUNTRIES).explode()]
         if users is not None:
             user.append(users.get_column(Col.USER))
             country.append(users.get_column(Col.COUNTRY))
+        if scores is not None:
+            user.append(scores.get_column(Col.USER))
         return cls(
             users=_fit(user),
             countries=_fit(country),
-            queries=_fit([events.filter(pl.col(Col.LABEL) > 0).get_column(Col.QUERY)]),
+            queries=_fit([forms.filter("engaged").get_column("form")]),
             categories=_fit([category_levels(items.get_column(Col.CATEGORY)).explode()]),
         )
+
+
+def distinct(events: pl.LazyFrame, name: str) -> pl.Series:
+    """Return the distinct values of a column, null left out, in no order."""
+    return events.select(pl.col(name).drop_nulls().unique()).collect().to_series()
 
 
 def _fit(parts: list[pl.Series]) -> Vocabulary:

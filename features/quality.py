@@ -1,4 +1,4 @@
-"""The quality vector: what makes an item good whatever the request."""
+"""The quality vector: what makes an item good whatever the request, each component larger where it is better."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from features.columns import Col
 from features.errors import DataError
+from features.quality_settings import Signal
+from features.quality_signals import freshness, named_signal, shrunk_rate
 
-_DAY_US = 86_400_000_000
 _PRIOR_ROWS = 20.0
 """Shown rows that the mean engagement rate counts for when an item's own rate is smoothed."""
 RECENT = 0.25
 """Share of the time span that counts as recent."""
-_HALF_LIFE_SHARE = 0.25
-"""Half-life of freshness, as a share of the time that the fitted events span."""
 LIMIT = 1.0
 """Components lie in [-LIMIT, LIMIT]."""
 
@@ -51,28 +50,32 @@ class ItemEvents(NamedTuple):
 
 
 def signals(items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
-    """Return the raw signals (N + 1,) by name, NaN where not known.
+    """Return the raw signals (N + 1,) by name, NaN where not known: those of the events, then those ``named``.
 
     The names do not depend on the events, so that what is fitted on a part of them has the components of the whole.
 
     Args:
         items: the catalogue in the order of the item rows (N rows).
         events: counts of the fitted events.
-        named: numeric columns of ``items`` to use as they are.
+        named: entries of ``features.quality``, see ``Signal``.
 
     Raises:
-        DataError: a named column is absent or not numeric.
+        DataError: an entry or a column of it cannot be used.
     """
     found = {
         "engagements": np.log1p(events.engaged.astype(np.float64)),
         "engagement_rate": _rate(events),
         "trend": _trend(events),
-        "freshness": _freshness(items.get_column(Col.CREATED), events),
+        "freshness": _padded(freshness(items.get_column(Col.CREATED), events.end, events.span)),
     }
-    for name in named:
+    for signal in map(Signal.parse, named):
+        name = signal.component
         if name in found:
-            raise DataError(f"features.quality: {name!r} is there already ({', '.join(found)}). Rename the column.")
-        found[name] = _padded(_numeric(items, name))
+            raise DataError(
+                f"features.quality: {name!r} is there already ({', '.join(found)}). "
+                "Rename the column, or add name=NAME to the entry."
+            )
+        found[name] = _padded(named_signal(items, signal, events.end, events.span))
     return found
 
 
@@ -80,8 +83,7 @@ def _rate(events: ItemEvents) -> NDArray[np.float64]:
     """Return the engaged share of an item's rows, smoothed; not known where every row is an engagement."""
     if not (events.shown > events.engaged).any():
         return np.full(len(events.shown), np.nan)
-    mean = events.engaged.sum(dtype=np.float64) / events.shown.sum(dtype=np.float64)
-    return np.asarray((events.engaged + mean * _PRIOR_ROWS) / (events.shown + _PRIOR_ROWS))
+    return shrunk_rate(events.engaged.astype(np.float64), events.shown.astype(np.float64), _PRIOR_ROWS)
 
 
 def _trend(events: ItemEvents) -> NDArray[np.float64]:
@@ -89,23 +91,6 @@ def _trend(events: ItemEvents) -> NDArray[np.float64]:
     if not events.span > 0:  # NaN without times
         return np.full(len(events.shown), np.nan)
     return np.log((events.recent + 1.0) / (RECENT * events.timed.astype(np.float64) + 1.0))
-
-
-def _freshness(created: pl.Series, events: ItemEvents) -> NDArray[np.float64]:
-    """Return 1 for an item that was created with the last event, halved with each half-life before."""
-    if not events.span > 0:
-        return np.full(len(events.shown), np.nan)
-    day = created.dt.epoch("us").cast(pl.Float64).fill_null(float("nan")).to_numpy() / _DAY_US
-    age = np.maximum(events.end - day, 0.0)
-    return _padded(np.exp2(-age / max(events.span * _HALF_LIFE_SHARE, 1.0)))
-
-
-def _numeric(items: pl.DataFrame, name: str) -> NDArray[np.float64]:
-    if name not in items.columns:
-        raise DataError(f"features.quality: items has no column {name!r}. It has {', '.join(items.columns)}.")
-    if not items.schema[name].is_numeric():
-        raise DataError(f"features.quality: items.{name} is {items.schema[name]}, it must be a number. Cast it.")
-    return items.get_column(name).cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def _padded(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from features.columns import Col
+from features.config import TextConfig
 from features.encoder import StaticEncoder
-from features.text import NgramHasher, bag_of_words, normalise, words
+from features.text import NgramHasher, bag_of_words, normalise, split_words
 from features.vocabulary import MISSING, Vocabulary
 
 
@@ -31,16 +32,25 @@ class QueryTable(NamedTuple):
 
 
 def build_query_table(
-    texts: Sequence[str], vocabulary: Vocabulary, hasher: NgramHasher, length: int, buckets: int, static: StaticEncoder
+    distinct: Vocabulary, queries: Vocabulary, text: TextConfig, buckets: int, static: StaticEncoder
 ) -> QueryTable:
-    """Return the table of distinct ``texts``, in normal form, at rows 1, 2 and so on."""
-    known = vocabulary.rows(pl.Series(texts, dtype=pl.String))
+    """Return the table of ``distinct`` texts in normal form, at their rows from 1 on.
+
+    Args:
+        distinct: the texts.
+        queries: the fitted query vocabulary.
+        text: settings of tokens.
+        buckets: rows of the hashed word table.
+        static: of the query vectors.
+    """
+    texts = distinct.values.to_list()
+    split = split_words([None, *texts])
     return QueryTable(
-        known=np.concatenate([[MISSING], known]),
-        tokens=hasher.matrix([None, *texts], length),
-        static=np.concatenate([np.zeros((1, static.width)), static.encode(texts)]).astype(np.float16),
-        words=bag_of_words([None, *texts], buckets),
-        length=np.array([0, *(len(words(text)) for text in texts)], dtype=np.float32),
+        known=np.concatenate([[MISSING], queries.rows(distinct.values)]),
+        tokens=NgramHasher(text.buckets).matrix(split, text.query_tokens),
+        static=np.concatenate([np.zeros((1, static.width), dtype=np.float16), static.encode(texts).astype(np.float16)]),
+        words=bag_of_words(split, buckets),
+        length=split.length.astype(np.float32),
     )
 
 
@@ -51,6 +61,16 @@ def normal_queries(values: pl.Series) -> pl.Series:
     table = pl.DataFrame({"text": distinct, "form": forms.replace({"": None})}, schema_overrides={"text": pl.String})
     found = values.to_frame("text").join(table, on="text", how="left", validate="m:1", maintain_order="left")
     return found.get_column("form").alias(values.name)
+
+
+def query_forms(events: pl.LazyFrame) -> pl.DataFrame:
+    """Return the distinct queries of ``events``: ``query``, its normal ``form``, whether a row ``engaged`` with it.
+
+    The form is null where nothing is left of a query.
+    """
+    engaged = (pl.col(Col.LABEL) > 0).any().alias("engaged")
+    distinct = events.drop_nulls(Col.QUERY).group_by(Col.QUERY).agg(engaged).collect().sort(Col.QUERY)
+    return distinct.with_columns(normal_queries(distinct.get_column(Col.QUERY)).alias("form"))
 
 
 def text_vocabulary(

@@ -11,25 +11,23 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import sparse
 
 from features.arrays import load_arrays, save_arrays
-from features.catalogue import Catalogue, build_catalogue, load_catalogue, save_catalogue
+from features.blocks.base import Known
+from features.blocks.registry import pair_columns
+from features.catalogue import Catalogue, load_catalogue, save_catalogue
 from features.columns import Col
 from features.config import FeatureConfig
-from features.counts import Sizes
-from features.encoder import StaticEncoder, TextEncoder
+from features.encoder import StaticEncoder
 from features.errors import DataError
-from features.events import EventRows, Past, build_past, encode_events, is_ordered, task_rows
-from features.evidence import PAIR_FEATURES, REQUEST_FEATURES, Known
-from features.groups import deepest
+from features.events import build_past, encode_events, is_ordered, task_rows
+from features.evidence import REQUEST_FEATURES, Evidence
 from features.history import History
 from features.imputation import Imputer, RequestRows
-from features.known import Vocabularies, home_countries
-from features.queries import QueryTable, build_query_table, normal_queries, text_vocabulary
-from features.statistics import Statistics, fit_statistics, load_statistics, save_statistics
-from features.text import NgramHasher, bag_of_words
-from features.vocabulary import UNKNOWN, Vocabulary
+from features.known import Vocabularies
+from features.queries import QueryTable, build_query_table, normal_queries, query_forms, text_vocabulary
+from features.statistics import Statistics, load_statistics, save_statistics
+from features.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -72,17 +70,21 @@ class Features:
         """The imputation policy."""
         return Imputer(self.config.imputation, self.home, self.known.users.size)
 
-    @property
-    def evidence_sources(self) -> Known:
-        """What evidence is read from."""
-        return Known(
-            counts=self.statistics.counts,
+    def evidence(self, rows: RequestRows, filled: RequestRows, table: QueryTable) -> Evidence:
+        """Return what the blocks say of requests: ``rows`` as they came, ``filled`` after imputation."""
+        statistics = self.statistics
+        known = Known(
             history=self.history,
             query_history=self.query_history,
             query_keys=self.query_keys,
-            lexical=self.catalogue.lexical,
-            text=self.catalogue.text,
+            queries=self.known.queries.size,
+            catalogue=self.catalogue,
+            item_map=statistics.item_map,
+            graph=statistics.graph,
+            by_task=statistics.by_task,
+            scale=statistics.scale,
         )
+        return Evidence.gather(rows, filled, table, known, statistics.blocks)
 
     def read_requests(self, requests: pl.DataFrame) -> tuple[RequestRows, QueryTable, NDArray[np.int64]]:
         """Return requests as rows, the table that their queries point into, and its row of each item's title.
@@ -110,8 +112,12 @@ class Features:
             query_end=np.full(len(user), -1, dtype=np.int64),
             hide=nothing,
         )
-        hasher = NgramHasher(self.config.text.buckets)
-        return rows, _table(texts.values.to_list(), self.known, self.config, hasher, self.static), title_row
+        return rows, self.table(texts), title_row
+
+    def table(self, texts: Vocabulary) -> QueryTable:
+        """Return the table of distinct texts in normal form."""
+        config = self.config
+        return build_query_table(texts, self.known.queries, config.text, config.counts.word_buckets, self.static)
 
     def with_events(self, events: pl.DataFrame, tasks: tuple[str, ...] | None = None) -> Features:
         """Return the same features knowing the histories of ``events`` (every engagement that may be known).
@@ -123,10 +129,10 @@ class Features:
             events: what happened, in the order of the table.
             tasks: the tasks whose rows histories tell of, where others only say what was seen; None = all.
         """
-        events = events.with_columns(normal_queries(events.get_column(Col.QUERY)))
-        texts = Vocabulary.fit(events.get_column(Col.QUERY), first=1)
+        forms = query_forms(events.lazy())
+        texts = Vocabulary.fit(forms.get_column("form"), first=1)
         owners = self.known.users.extended(events.get_column(Col.USER))
-        rows = encode_events(events, self.tasks, self.catalogue.ids, self.known, texts)
+        rows = encode_events(events.lazy(), self.tasks, self.catalogue.ids, self.known, texts, forms)
         rows = rows._replace(user=owners.rows(events.get_column(Col.USER)))
         seen = None
         if tasks is not None:
@@ -142,136 +148,6 @@ class Features:
             query_keys=past.query_keys,
             seen=seen,
         )
-
-
-@dataclass(frozen=True)
-class FittedEvents:
-    """The events that features are fitted on, ready for training.
-
-    Attributes:
-        rows: the events.
-        past: what each of them may know of its user.
-        table: the texts of their queries, and of the titles that may stand in for one.
-        title_row: (N + 1,) the table's row of each item's title, 0 where it is not there.
-        items: the catalogue in the order of its rows.
-        words: (K, W) hashed words of the query vocabulary.
-        group: (N + 1,) product group of each item.
-        home: (U,) home country rows.
-        sizes: rows of the vocabularies.
-        config: settings.
-    """
-
-    rows: EventRows
-    past: Past
-    table: QueryTable
-    title_row: NDArray[np.int64]
-    items: pl.DataFrame
-    words: sparse.csr_matrix
-    group: NDArray[np.int64]
-    home: NDArray[np.int64]
-    sizes: Sizes
-    config: FeatureConfig
-
-    def statistics(self, kept: NDArray[np.bool_], seed: int) -> Statistics:
-        """Return counts, quality and exposure of the ``kept`` rows (E,), blind to all others."""
-        return fit_statistics(
-            self.rows,
-            kept,
-            self.items,
-            self.words,
-            self.group,
-            self.home,
-            self.sizes,
-            self.config,
-            seed,
-            ordered=self.past.history.ordered,
-        )
-
-
-def fit_features(
-    items: pl.DataFrame,
-    users: pl.DataFrame | None,
-    events: pl.DataFrame,
-    tasks: tuple[str, ...],
-    config: FeatureConfig,
-    seed: int,
-    *,
-    quiet: bool = True,
-) -> tuple[Features, FittedEvents]:
-    """Fit everything on ``events`` (of the splits that may be seen, and no other).
-
-    Args:
-        items: the catalogue.
-        users: the users table, if there is one.
-        events: fitted rows, engaged or not, in the order of the table.
-        tasks: names of the tasks.
-        config: settings.
-        seed: of whatever is sampled.
-        quiet: no progress bar.
-    """
-    items = items.sort(Col.ITEM)
-    events = events.with_columns(normal_queries(events.get_column(Col.QUERY)))
-    known = Vocabularies.fit(items, users, events)
-    encoder = TextEncoder(config.text.model, config.text.max_tokens, quiet=quiet)
-    hasher = NgramHasher(config.text.buckets)
-    catalogue = build_catalogue(items, known.categories, known.countries, config, encoder, hasher)
-    static = encoder.distil()
-    texts, title_row = _fitted_texts(events, catalogue, config)
-    rows = encode_events(events, tasks, catalogue.ids, known, texts)
-    fitted = FittedEvents(
-        rows=rows,
-        past=build_past(rows, known.users.size, known.queries.size, ordered=is_ordered(events)),
-        table=_table(texts.values.to_list(), known, config, hasher, static),
-        title_row=title_row,
-        items=items,
-        words=bag_of_words([None] * (UNKNOWN + 1) + known.queries.values.to_list(), config.counts.word_buckets),
-        group=deepest(catalogue.category),
-        home=home_countries(users, known),
-        sizes=Sizes(
-            tasks=len(tasks),
-            users=known.users.size,
-            countries=known.countries.size,
-            queries=known.queries.size,
-            items=catalogue.rows,
-            categories=known.categories.size,
-        ),
-        config=config,
-    )
-    seen = np.zeros(known.users.size, dtype=bool)
-    seen[rows.user] = True
-    features = Features(
-        config=config,
-        tasks=tasks,
-        catalogue=catalogue,
-        known=known,
-        home=fitted.home,
-        seen_users=seen,
-        static=static,
-        owners=known.users,
-        history=fitted.past.history,
-        query_history=fitted.past.query_history,
-        query_keys=fitted.past.query_keys,
-        statistics=fitted.statistics(np.ones(len(rows.item), dtype=bool), seed),
-    )
-    return features, fitted
-
-
-def _table(
-    texts: Sequence[str], known: Vocabularies, config: FeatureConfig, hasher: NgramHasher, static: StaticEncoder
-) -> QueryTable:
-    buckets = config.counts.word_buckets
-    return build_query_table(texts, known.queries, hasher, config.text.query_tokens, buckets, static)
-
-
-def _fitted_texts(
-    events: pl.DataFrame, catalogue: Catalogue, config: FeatureConfig
-) -> tuple[Vocabulary, NDArray[np.int64]]:
-    """Return the vocabulary of texts that training may need, and each item's title in it."""
-    if config.imputation.query_without_source == "last":
-        titled = np.arange(catalogue.rows)
-    else:
-        titled = np.unique(catalogue.ids.rows(events.get_column(Col.SOURCE_ITEM)))
-    return text_vocabulary(events.get_column(Col.QUERY), catalogue.frame.get_column(Col.TITLE), titled)
 
 
 _SCHEMA = "schema.json"
@@ -293,16 +169,17 @@ def save_features(features: Features, folder: Path) -> None:
         features.owners.save(folder / _OWNERS)
         features.seen.save(folder / _SEEN)
     save_statistics(features.statistics, folder)
-    (folder / _SCHEMA).write_text(json.dumps(_schema(features), indent=1), encoding="utf-8")
+    facts = _schema(features.tasks, features.statistics.quality.names, features.config)
+    (folder / _SCHEMA).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
-def _schema(features: Features) -> dict[str, object]:
+def _schema(tasks: Sequence[str], quality: Sequence[str], config: FeatureConfig) -> dict[str, object]:
     facts: dict[str, object] = {
-        "tasks": list(features.tasks),
-        "pair_features": list(PAIR_FEATURES),
+        "tasks": list(tasks),
+        "pair_features": list(pair_columns(config.use)),
         "request_features": list(REQUEST_FEATURES),
-        "quality": list(features.statistics.quality.names),
-        "config": asdict(features.config),
+        "quality": list(quality),
+        "config": asdict(config),
     }
     return facts | {"hash": hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}
 
@@ -314,10 +191,12 @@ def load_features(folder: Path, config: FeatureConfig) -> Features:
         DataError: the folder was written with other columns or settings than this program reads.
     """
     found = json.loads((folder / _SCHEMA).read_text(encoding="utf-8"))
+    if _schema(found["tasks"], found["quality"], config)["hash"] != found["hash"]:
+        raise DataError(f"{folder / _SCHEMA}: written for other features than this version reads. Fit the run again.")
     users, queries = load_arrays(folder / "users.safetensors"), load_arrays(folder / "query_keys.safetensors")
     known = Vocabularies(*(Vocabulary.load(folder / f"{name}.parquet") for name in Vocabularies._fields))
     apart = (folder / _SEEN).is_file()
-    features = Features(
+    return Features(
         config=config,
         tasks=tuple(found["tasks"]),
         catalogue=load_catalogue(folder),
@@ -329,9 +208,6 @@ def load_features(folder: Path, config: FeatureConfig) -> Features:
         history=History.load(folder / "history.safetensors"),
         query_history=History.load(folder / "query_history.safetensors"),
         query_keys=queries["keys"],
-        statistics=load_statistics(folder),
+        statistics=load_statistics(folder, config.use),
         seen=History.load(folder / _SEEN) if apart else None,
     )
-    if _schema(features)["hash"] != found["hash"]:
-        raise DataError(f"{folder / _SCHEMA}: written for other features than this version reads. Fit the run again.")
-    return features

@@ -13,7 +13,7 @@ MISSING = 0
 """Row of an absent value: padding for items, "none", "anonymous" or "unknown" for context."""
 UNKNOWN = 1
 """Row of a value that was not seen when the vocabulary was fitted."""
-_VALUE, _ROW = "value", "row"
+_VALUE = "value"
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,15 @@ class Vocabulary:
 
     def rows(self, values: pl.Series) -> NDArray[np.int64]:
         """Return the row of each value: ``MISSING`` if null; ``UNKNOWN``, or ``MISSING`` where first is 1, if new."""
-        table = pl.DataFrame({_VALUE: self.values, _ROW: np.arange(self.first, self.size, dtype=np.int64)})
+        found = values.cast(pl.String).alias(_VALUE).to_frame().select(self.row_of(_VALUE))
+        return found.to_series().to_numpy(writable=True)  # torch warns of read-only memory
+
+    def row_of(self, name: str) -> pl.Expr:
+        """Return the expression of the row of each value of a column of strings, int64, as ``rows`` has it."""
         unknown = UNKNOWN if self.first > UNKNOWN else MISSING
-        found = pl.DataFrame({_VALUE: values.cast(pl.String)}).join(
-            table, on=_VALUE, how="left", validate="m:1", maintain_order="left"
-        )
-        row = pl.when(pl.col(_VALUE).is_null()).then(MISSING).otherwise(pl.col(_ROW).fill_null(unknown))
-        return found.select(row.cast(pl.Int64)).to_series().to_numpy(writable=True)  # torch warns of read-only memory
+        place = pl.col(name).cast(pl.Enum(self.values), strict=False).to_physical().cast(pl.Int64)
+        known = (place + self.first).fill_null(unknown)
+        return pl.when(pl.col(name).is_null()).then(MISSING).otherwise(known).alias(name)
 
     def save(self, path: Path) -> None:
         """Write the values as Parquet."""

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from features.evidence import PAIR_FEATURES, REQUEST_FEATURES
-from features.history import History
+from features.blocks.registry import pair_columns
+from features.evidence import REQUEST_FEATURES
+from features.history import AGES, History
 from features.imputation import FIELDS, RequestRows
 from features.queries import QueryTable
 from features.store import Features
@@ -29,27 +30,30 @@ def model_sizes(features: Features) -> ModelSizes:
         tokens=features.config.text.buckets,
         text=features.catalogue.text.shape[1],
         vectors=features.catalogue.vectors.shape[1],
+        graph=features.statistics.graph.shape[1],
         history=features.config.history,
+        ages=AGES,
         flags=len(FIELDS),
         facts=len(REQUEST_FEATURES),
-        pairs=len(PAIR_FEATURES),
+        pairs=len(pair_columns(features.config.use)),
         quality=len(features.statistics.quality.names),
     )
 
 
 def item_tensors(features: Features) -> Items:
     """Return the catalogue (N + 1 rows) as the item tower reads it."""
-    catalogue, statistics = features.catalogue, features.statistics
+    catalogue, statistics, use = features.catalogue, features.statistics, features.config.use
     return Items(
         row=torch.arange(catalogue.rows),
         exposure=_tensor(statistics.exposure),
-        text=_tensor(catalogue.text),
-        tokens=_tensor(catalogue.tokens).long(),
-        category=_tensor(catalogue.category),
-        countries=_tensor(catalogue.countries),
+        text=_read(catalogue.text, use.text),
+        tokens=_read(catalogue.tokens, use.ngrams).long(),
+        category=_read(catalogue.category, use.category),
+        countries=_read(catalogue.countries, use.countries),
         vectors=_tensor(catalogue.vectors),
-        quality=_tensor(statistics.quality.values),
-        quality_missing=_tensor(statistics.quality.missing),
+        graph=_tensor(statistics.graph),
+        quality=_read(statistics.quality.values, use.quality),
+        quality_missing=_read(statistics.quality.missing, use.quality),
     )
 
 
@@ -76,20 +80,27 @@ def context_tensors(
         np.minimum(filled.user, len(features.seen_users) - 1)
     ]
     user = np.where(new_user & (filled.user > 0), UNKNOWN, filled.user)
-    window = history.window(rows.owner, rows.end, features.config.history, rows.hide, rng)
+    use, length = features.config.use, features.config.history
+    window = history.window(rows.owner, rows.end, length, rows.hide, rng)
     contexts = Contexts(
         task=_tensor(filled.task),
-        user=_tensor(user),
-        country=_tensor(filled.country),
+        user=_read(user, use.user),
+        country=_read(filled.country, use.countries),
         source=_tensor(filled.source),
-        history=_tensor(window),
-        tokens=_tensor(table.tokens[filled.query]).long(),
-        static=_tensor(table.static[filled.query]).float(),
+        history=_read(window, use.history),
+        ages=_read(history.ages(rows.owner, rows.end, length), use.history),
+        tokens=_read(table.tokens[filled.query], use.ngrams).long(),
+        static=_read(table.static[filled.query], use.text).float(),
         flags=_tensor(flags),
         facts=torch.zeros(len(user), len(REQUEST_FEATURES)),
     )
     return contexts, filled
 
 
+def _read(array: NDArray[np.generic], use: bool) -> Tensor:
+    """Return the array, or as many zeros where it is switched off."""
+    return _tensor(array if use else np.zeros_like(array))
+
+
 def _tensor(array: NDArray[np.generic]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))  # what is memory-mapped cannot be written to

@@ -49,24 +49,9 @@ def best(scores: NDArray[np.float32], blocked: NDArray[np.bool_], count: int) ->
     return found
 
 
-def from_evidence(
-    evidence: Evidence, popularity: NDArray[np.float32], blocked: NDArray[np.bool_], sizes: CandidateConfig
-) -> list[NDArray[np.int64]]:
-    """Return candidates (B, n) of each source of counts; ``popularity`` (B, N + 1) is that in the request's task."""
-    sources = (
-        (evidence.affinity, sizes.affinity),
-        (evidence.query, sizes.query),
-        (evidence.query_affinity, sizes.query_affinity),
-        (evidence.words, sizes.words),
-        (evidence.lexical, sizes.lexical),
-        (evidence.source, sizes.source),
-        (evidence.source_affinity, sizes.source_affinity),
-        (evidence.previous, sizes.previous),
-        (evidence.by_group, sizes.groups),
-        (evidence.query_shown, sizes.shown),
-        (evidence.source_shown, sizes.shown),
-        (popularity, sizes.popularity),
-    )
+def from_evidence(evidence: Evidence, blocked: NDArray[np.bool_], sizes: CandidateConfig) -> list[NDArray[np.int64]]:
+    """Return candidates (B, n) of each source of counts."""
+    sources = ((scores, getattr(sizes, size)) for size, scores in evidence.sources().values())
     return [best(scores, blocked, size) for scores, size in sources if size and scores.any()]
 
 

@@ -17,6 +17,8 @@ class CandidateConfig:
     """Items engaged with for the query."""
     query_affinity: int = 100
     """Items near those that the user engaged with for the query."""
+    similar_queries: int = 50
+    """Items engaged with for queries that mean about the same."""
     words: int = 50
     """Items engaged with for the query's words."""
     lexical: int = 50
@@ -25,10 +27,16 @@ class CandidateConfig:
     """Items engaged with next to the source item."""
     source_affinity: int = 50
     """Items of the source item's linear affinity."""
-    previous: int = 50
-    """Items engaged with after the user's last item."""
+    transitions: int = 50
+    """Items engaged with soon after the user's last items."""
     groups: int = 150
     """Popular items of the product groups that the request, the user and the source item point to."""
+    country: int = 0
+    """Most engaged items of the country."""
+    recent: int = 50
+    """Items engaged with lately in the country, or anywhere."""
+    external: int = 50
+    """Items that the table ``scores`` puts first for the user."""
     shown: int = 50
     """Items shown for the query, and as many shown next to the source item, engaged with or not."""
     popularity: int = 50

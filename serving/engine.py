@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from features.columns import Col
-from features.evidence import Evidence, gather_evidence, pair_features
+from features.evidence import Evidence
 from features.imputation import RequestRows
 from features.queries import QueryTable
 from features.store import Features
@@ -119,8 +119,8 @@ class Engine:
     def prepare(self, requests: Requests, exclude_seen: NDArray[np.bool_]) -> Block:
         """Read, impute and encode a block of requests, and gather its evidence."""
         contexts, filled = self.contexts(requests)
-        evidence, facts = gather_evidence(requests.rows, filled, requests.table, self.features.evidence_sources)
-        contexts = contexts._replace(facts=torch.from_numpy(facts))
+        evidence = self.features.evidence(requests.rows, filled, requests.table)
+        contexts = contexts._replace(facts=torch.from_numpy(evidence.facts()))
         blocked = self.blocked(requests.rows, exclude_seen)
         return Block(requests.rows, filled, contexts, self.encode(contexts), evidence, blocked)
 
@@ -131,12 +131,11 @@ class Engine:
         if self.features.catalogue.rows - 1 <= sizes.everything:
             return all_items(block.blocked)
         near = self.index.search(block.request.searched, block.blocked, max(sizes.space, at_least))
-        by_task = self.features.statistics.counts.by_task[block.filled.task]  # (B, N + 1)
-        return merge([near, *from_evidence(block.evidence, by_task, block.blocked, sizes)])
+        return merge([near, *from_evidence(block.evidence, block.blocked, sizes)])
 
     def pairs(self, block: Block, candidates: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the context × candidate features (B, L, F)."""
-        return pair_features(block.evidence, block.filled, self.features.statistics.counts, candidates)
+        return block.evidence.pairs(candidates)
 
     def list_candidates(self, requests: Requests, exclude_seen: NDArray[np.bool_], count: int) -> Listed:
         """Return requests with their candidates, enough of them for ``count`` answers."""

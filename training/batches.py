@@ -38,6 +38,21 @@ def generator(*key: int) -> np.random.Generator:
     return np.random.default_rng(list(key))
 
 
+def drawn_by(seed: int, *keys: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return a number in [0, 1) for each row of ``keys`` (B,): the same wherever the same keys come up.
+
+    Source: the finaliser of SplitMix64, Steele, Lea & Flood 2014.
+    """
+    with np.errstate(over="ignore"):
+        state = np.full(len(keys[0]), seed, dtype=np.uint64)
+        for key in keys:
+            state = (state + key.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            state ^= state >> np.uint64(31)
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
 class Epochs:
     """Endless shuffled passes over ``count`` rows, cut into batches; any batch can be had at once."""
 
@@ -52,8 +67,12 @@ class Epochs:
             self._passes[number] = generator(self.seed, 1, number).permutation(self.count)
         return self._passes[number]
 
+    def passes(self, step: int) -> NDArray[np.int64]:
+        """Return the number (batch,) of the pass that each row of a step belongs to, from 0."""
+        return np.arange(step * self.batch, (step + 1) * self.batch) // self.count
+
     def rows(self, step: int) -> NDArray[np.int64]:
         """Return the rows (batch,) of a step."""
         places = np.arange(step * self.batch, (step + 1) * self.batch)
-        numbers = places // self.count
+        numbers = self.passes(step)
         return np.concatenate([self._shuffled(int(n))[places[numbers == n] % self.count] for n in np.unique(numbers)])

@@ -8,7 +8,7 @@ from typing import Any
 
 from features.arrays import map_columns, save_columns
 from features.events import EventRows
-from features.store import FittedEvents
+from features.fitting import FittedEvents
 from training.lists import Lists
 
 _LIST_COLUMNS = ("item", "label", "weight", "pairs", "facts")

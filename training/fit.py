@@ -144,7 +144,7 @@ def _fit(
     watch_refit: Watch,
 ) -> dict[str, float]:
     items = folder.items.collect()
-    users = None if folder.users is None else folder.users.collect()
+    users, scores = (None if table is None else table.collect() for table in (folder.users, folder.scores))
     train = events.filter(pl.col(Col.SPLIT) == Split.TRAIN)
     valid = events.filter(pl.col(Col.SPLIT) == Split.VALID)
     judged = None
@@ -156,7 +156,7 @@ def _fit(
         judged = None
         logger.warning("%s: valid has nothing to choose on, so stages train for their longest time", folder.root)
     refit = config.refit and valid.height > 0
-    chosen = run_phase(Tables(items, users, train, manner, judged), config, target.work / "choose", watch)
+    chosen = run_phase(Tables(items, users, scores, train, manner, judged), config, target.work / "choose", watch)
     metrics = _metrics(chosen)
     first = target.out / SELECTION if refit else target.out
     before = None if seen is None else seen.filter(pl.col(Col.SPLIT) == Split.TRAIN)
@@ -167,7 +167,7 @@ def _fit(
     if refit:
         steps = tuple(outcome.steps for outcome in outcomes)
         logger.info("chosen: %d steps of the space, %d of the ranker; fitting on train and valid", *steps)
-        tables = Tables(items, users, events, manner, None)
+        tables = Tables(items, users, scores, events, manner, None)
         both = run_phase(tables, config, target.work / "refit", watch_refit, outcomes)
         _write(target.out, both, seen, config, name, (Split.TRAIN, Split.VALID), metrics, complete=False)
     shutil.rmtree(target.work / "choose", ignore_errors=True)

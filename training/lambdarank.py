@@ -162,10 +162,10 @@ def _train(rows: Rows, settings: dict[str, Any], config: FitConfig, valid: Rows 
 def _lists(engine: Engine, config: FitConfig, folder: DataFolder, splits: tuple[str, ...]) -> Rows:
     """Return the lists from which the ranker of ``engine`` learned, which was fitted on ``splits``."""
     everything = read_events(folder)
-    users = None if folder.users is None else folder.users.collect()
+    users, scores = (None if table is None else table.collect() for table in (folder.users, folder.scores))
     fitted = everything.filter(pl.col(Col.SPLIT).is_in(splits))
     manner = manner_of(everything, ordered=is_ordered(everything))
-    prepared = prepare(Tables(folder.items.collect(), users, fitted, manner, None), config, quiet=True)
+    prepared = prepare(Tables(folder.items.collect(), users, scores, fitted, manner, None), config, quiet=True)
     blind = Engine.build(prepared.blind, engine.model, config.serving)
     lists = ranker_lists(prepared, blind, manner, config)
     parts = list(_parts(blind, lists))

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.events import EventRows, Past, request_rows
+from features.fitting import FittedEvents
 from features.history import History
 from features.imputation import RequestRows, hide_fields
-from features.store import FittedEvents
 from features.vocabulary import UNKNOWN
 from serving.engine import Engine, Requests
 from training.batches import generator

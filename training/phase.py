@@ -13,7 +13,8 @@ from lightning.pytorch.loggers import Logger
 from numpy.typing import NDArray
 
 from features.events import build_past
-from features.store import Features, FittedEvents, fit_features
+from features.fitting import FittedEvents, fit_features
+from features.store import Features
 from serving import exclusion
 from serving.assemble import model_sizes
 from serving.engine import Engine
@@ -37,6 +38,7 @@ class Tables:
     Attributes:
         items: the catalogue.
         users: the users table, if there is one.
+        scores: the table of another ranker's scores, if there is one.
         events: the rows that may be fitted, and no other.
         manner: how what is judged lies beside what is known.
         judged: the valid split, where steps are chosen on it; None in a refit, or without valid rows.
@@ -44,6 +46,7 @@ class Tables:
 
     items: pl.DataFrame
     users: pl.DataFrame | None
+    scores: pl.DataFrame | None
     events: pl.DataFrame
     manner: Manner
     judged: Judged | None
@@ -96,11 +99,20 @@ def prepare(tables: Tables, config: FitConfig, *, quiet: bool) -> Prepared:
     """Fit the features of a phase, and set the ranker's rows aside."""
     training = config.training
     features, fitted = fit_features(
-        tables.items, tables.users, tables.events, config.task_names, config.features, training.seed, quiet=quiet
+        tables.items,
+        tables.users,
+        tables.events,
+        config.task_names,
+        config.features,
+        training.seed,
+        scores=tables.scores,
+        quiet=quiet,
     )
     own = ranker_rows(fitted.rows, tables.manner, training.ranker_share, training.seed)
     features = replace(features, seen_users=_users_of(fitted, ~own))
-    return Prepared(features, own, *blind_to(own, features, fitted, training.seed))
+    blind, seen = blind_to(own, features, fitted)
+    served = replace(features, statistics=features.statistics.turned_to(blind.statistics))
+    return Prepared(served, own, blind, seen)
 
 
 def ranker_lists(prepared: Prepared, engine: Engine, manner: Manner, config: FitConfig) -> Lists:
@@ -134,38 +146,62 @@ def run_phase(
     training = config.training
     prepared = prepare(tables, config, quiet=not watch.progress)
     prepared = replace(prepared, seen=map_events(prepared.seen, folder / "columns"))
-    features, own, blind, seen = prepared.features, prepared.own, prepared.blind, prepared.seen
+    features = prepared.features
     torch.manual_seed(training.seed)
     model = UniCoRn(model_sizes(features), config.model)
-    exclude = excluded(config)
     validation = None
     if tables.judged is not None:
-        validation = Validation.build(features, tables.judged, exclude, training.valid_requests, training.seed)
+        validation = Validation.build(features, tables.judged, excluded(config), training.valid_requests, training.seed)
     for_space, for_ranker = chosen or (None, None)
-
-    data = SpaceData.build(blind, seen, ~own, training.space, training.dropout, training.seed)
-    plan = schedule(training.space, len(data.chosen), for_space)
-    space = SpaceStage(model, data, features, config.serving, plan, _of_new_items(validation, tables.manner))
+    space = space_stage(prepared, model, tables.manner, validation, config, for_space)
     found = run_stage(space, folder / "space", watch.logger, progress=watch.progress, callbacks=watch.callbacks)
-    engine = Engine.build(blind, model, config.serving)
-    lists = ranker_lists(prepared, engine, tables.manner, config)
-    lists = map_lists(lists, folder / "lists")
-    plan = schedule(training.ranker, len(lists), for_ranker)
-    ranker = RankerStage(
-        model,
-        blind,
-        lists,
-        training.dropout.user_id,
-        features,
-        config.serving,
-        training.ranker,
-        plan,
-        validation,
-        training.seed,
-    )
+    lists = ranker_lists(prepared, Engine.build(prepared.blind, model, config.serving), tables.manner, config)
+    ranker = ranker_stage(prepared, model, map_lists(lists, folder / "lists"), validation, config, for_ranker)
     ranked = run_stage(ranker, folder / "ranker", watch.logger, progress=watch.progress, callbacks=watch.callbacks)
     model.requires_grad_(True)
     return Fitted(features, model.eval(), found, ranked)
+
+
+def space_stage(
+    prepared: Prepared,
+    model: UniCoRn,
+    manner: Manner,
+    validation: Validation | None,
+    config: FitConfig,
+    chosen: Outcome | None = None,
+) -> SpaceStage:
+    """Return the stage that trains the space of ``model``, for as long as ``chosen`` says or as validation finds."""
+    training = config.training
+    data = SpaceData.build(
+        prepared.blind, prepared.seen, ~prepared.own, training.space, training.dropout, training.seed
+    )
+    plan = schedule(training.space, len(data.chosen), chosen)
+    return SpaceStage(model, data, prepared.features, config.serving, plan, _of_new_items(validation, manner))
+
+
+def ranker_stage(
+    prepared: Prepared,
+    model: UniCoRn,
+    lists: Lists,
+    validation: Validation | None,
+    config: FitConfig,
+    chosen: Outcome | None = None,
+    kind: type[RankerStage] = RankerStage,
+) -> RankerStage:
+    """Return the stage that trains the ranker of ``model``, as ``space_stage`` does for the space."""
+    training = config.training
+    return kind(
+        model,
+        prepared.blind,
+        lists,
+        training.dropout.user_id,
+        prepared.features,
+        config.serving,
+        training.ranker,
+        schedule(training.ranker, len(lists), chosen),
+        validation,
+        training.seed,
+    )
 
 
 def _of_new_items(validation: Validation | None, manner: Manner) -> Validation | None:
@@ -180,14 +216,12 @@ def _of_new_items(validation: Validation | None, manner: Manner) -> Validation |
 
 def _users_of(fitted: FittedEvents, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return (U,) the users whose id the space learns from the ``kept`` rows; to it, all others are new."""
-    users = np.zeros(fitted.sizes.users, dtype=bool)
+    users = np.zeros(fitted.world.sizes.users, dtype=bool)
     users[fitted.rows.user[kept & fitted.rows.engaged]] = True
     return users
 
 
-def blind_to(
-    own: NDArray[np.bool_], features: Features, fitted: FittedEvents, seed: int
-) -> tuple[Features, FittedEvents]:
+def blind_to(own: NDArray[np.bool_], features: Features, fitted: FittedEvents) -> tuple[Features, FittedEvents]:
     """Return features and events as if the rows ``own`` (E,) had not happened yet.
 
     With an order, a row's history ends before it anyway; without one, histories are built of the other rows alone.
@@ -198,7 +232,7 @@ def blind_to(
         past = build_past(others, features.known.users.size, features.known.queries.size, ordered=False)
     blind = replace(
         features,
-        statistics=fitted.statistics(~own, seed),
+        statistics=fitted.statistics(~own),
         history=past.history,
         query_history=past.query_history,
         query_keys=past.query_keys,

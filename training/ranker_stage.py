@@ -144,8 +144,12 @@ class RankerStage(Stage[ListBatch]):
         """Forget the validation's candidates, which take more memory than all the rest."""
         self._listed.clear()
 
-    def answer(self, engine: Engine, validation: Validation, block: slice) -> NDArray[np.int64]:
-        """Return what is served."""
+    def listed(self, engine: Engine, validation: Validation, block: slice) -> Listed:
+        """Return a block of the validation with its candidates, found once."""
         if block.start not in self._listed:
             self._listed[block.start] = validation.listed(engine, block)
-        return engine.rank_listed(self._listed[block.start], DEPTH)[0]
+        return self._listed[block.start]
+
+    def answer(self, engine: Engine, validation: Validation, block: slice) -> NDArray[np.int64]:
+        """Return what is served."""
+        return engine.rank_listed(self.listed(engine, validation, block), DEPTH)[0]

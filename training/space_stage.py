@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from features.events import request_rows
+from features.fitting import FittedEvents
 from features.imputation import hide_fields
-from features.store import Features, FittedEvents
+from features.store import Features
 from features.vocabulary import UNKNOWN
 from serving.assemble import context_tensors, item_tensors
 from serving.config import ServingConfig
 from serving.engine import Engine
-from training.batches import Epochs, generator
+from training.batches import Epochs, drawn_by, generator
 from training.config import DropoutConfig, SpaceStageConfig
 from training.schedule import Schedule
 from training.stage import Stage
@@ -115,7 +116,11 @@ class BatchMaker:
         place = self.epochs.rows(step)
         at = data.chosen[place]
         part, past = data.fitted.rows.take(at), data.fitted.past
-        own = past._replace(end=past.end[at], query_end=past.query_end[at])
+        end = past.end[at]
+        if data.features.config.history_window == "random":
+            draw = drawn_by(data.seed, self.epochs.passes(step), part.user)
+            end = past.history.earlier_ends(part.user, end, data.features.config.history, draw)
+        own = past._replace(end=end, query_end=past.query_end[at])
         rows = hide_fields(request_rows(part, own), vars(data.dropout), rng)
         new = rng.random(len(at)) < data.dropout.user_id
         contexts, _ = context_tensors(data.features, past.history, rows, data.fitted.table, data.fitted.title_row, rng)

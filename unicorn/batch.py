@@ -15,6 +15,7 @@ class Contexts(NamedTuple):
     country: Tensor  # (B,) int64 country rows
     source: Tensor  # (B,) int64 item rows
     history: Tensor  # (B, H) int64 item rows, latest first, 0 = padding
+    ages: Tensor  # (B, H) int64 how long ago, in steps, 0 = not known
     tokens: Tensor  # (B, T) int64 hashed tokens of the query, 0 = padding
     static: Tensor  # (B, E) float32 static vector of the query
     flags: Tensor  # (B, 5) float32, 1 = the field was missing
@@ -31,6 +32,7 @@ class Items(NamedTuple):
     category: Tensor  # (M, P) int64
     countries: Tensor  # (M, C) int64
     vectors: Tensor  # (M, V) float32
+    graph: Tensor  # (M, G) float32
     quality: Tensor  # (M, Q) float32 in [-1, 1]
     quality_missing: Tensor  # (M, Q) float32
 

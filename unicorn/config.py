@@ -75,8 +75,12 @@ class ModelSizes:
     """Components of a text vector (E)."""
     vectors: int
     """Components of the ready embeddings of an item (V), 0 = none."""
+    graph: int
+    """Components of a graph vector of an item, 0 = none."""
     history: int
     """Items of a history (H)."""
+    ages: int
+    """Steps of the age of an engagement."""
     flags: int
     """Flags of missing fields."""
     facts: int

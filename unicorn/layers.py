@@ -58,19 +58,23 @@ class Cross(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Pools a history with one attention query per request, with a learned preference for how long ago."""
+    """Pools a history with one attention query per request, with a learned preference for place and for age."""
 
-    def __init__(self, width: int, length: int) -> None:
-        """Pool up to ``length`` vectors of ``width``."""
+    def __init__(self, width: int, length: int, ages: int) -> None:
+        """Pool up to ``length`` vectors of ``width``, of so many steps of age."""
         super().__init__()
         self.key = nn.Linear(width, width, bias=False)
         self.recency = nn.Parameter(torch.zeros(length))
+        self.age = nn.Parameter(torch.zeros(ages))
         nn.init.normal_(self.key.weight, std=0.02)
 
-    def forward(self, query: Tensor, items: Tensor, mask: Tensor) -> Tensor:
-        """Return (B, D): ``items`` (B, H, D) where ``mask`` (B, H), weighed for ``query`` (B, D); zeros where none."""
+    def forward(self, query: Tensor, items: Tensor, ages: Tensor, mask: Tensor) -> Tensor:
+        """Return (B, D): ``items`` (B, H, D) where ``mask`` (B, H), weighed for ``query`` (B, D); zeros where none.
+
+        ``ages`` (B, H) int64 are the steps of age of the items.
+        """
         logits = (items @ self.key(query).unsqueeze(-1)).squeeze(-1) / math.sqrt(items.shape[-1])  # (B, H)
         some = mask.any(dim=1, keepdim=True)  # (B, 1)
-        logits = (logits + self.recency[: items.shape[1]]).masked_fill(~mask & some, -torch.inf)
+        logits = (logits + self.recency[: items.shape[1]] + self.age[ages]).masked_fill(~mask & some, -torch.inf)
         weight = torch.softmax(logits, dim=1) * some  # (B, H)
         return (weight.unsqueeze(1) @ items).squeeze(1)  # (B, D)

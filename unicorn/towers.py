@@ -41,7 +41,7 @@ class Merge(nn.Module):
 class ItemTower(nn.Module):
     """Item to vector, from its id as far as it is known, and from content that needs no id."""
 
-    PARTS = ("id", "text", "tokens", "category", "countries", "vectors")
+    PARTS = ("id", "text", "tokens", "category", "countries", "vectors", "graph")
 
     def __init__(self, sizes: ModelSizes, width: int, shared: SharedTables) -> None:
         """Make the parts; ``shared`` belongs to both towers."""
@@ -50,6 +50,7 @@ class ItemTower(nn.Module):
         self.text = nn.Linear(sizes.text, width, bias=False)
         self.category = table(sizes.categories, width)
         self.vectors = nn.Linear(sizes.vectors, width, bias=False) if sizes.vectors else None
+        self.graph = nn.Linear(sizes.graph, width, bias=False) if sizes.graph else None
         self.gate = nn.Parameter(torch.tensor([-1.0, 1.0]))  # offset, and slope over log1p(exposure) kept positive
         self.merge = Merge(len(self.PARTS), width)
 
@@ -71,6 +72,7 @@ class ItemTower(nn.Module):
                 bag_mean(self.category, items.category),
                 bag_mean(self.shared.country, items.countries),
                 torch.zeros_like(text) if self.vectors is None else self.vectors(items.vectors),
+                torch.zeros_like(text) if self.graph is None else self.graph(items.graph),
             ),
             dim=1,
         )  # (M, P, D)
@@ -91,7 +93,7 @@ class ContextTower(nn.Module):
         self.static = nn.Linear(sizes.text, width, bias=False)
         self.none = nn.Embedding(4, width)  # learned "none" of query, source, country and history
         self.flags = nn.Linear(sizes.flags, width, bias=False)
-        self.history = AttentionPool(width, sizes.history)
+        self.history = AttentionPool(width, sizes.history, sizes.ages)
         self.remembered = nn.Linear(width, width, bias=False)
         self.importance = nn.Parameter(torch.ones(sizes.tasks, len(self.PARTS)))
         self.merge = Merge(len(self.PARTS), width)
@@ -110,7 +112,7 @@ class ContextTower(nn.Module):
         static = self.static(contexts.static)
         tokens = bag_mean(self.shared.token, contexts.tokens)
         items = self.shared.item(contexts.history) + self.remembered(memory[contexts.history])  # (B, H, D)
-        history = self.history(task + static + tokens, items, contexts.history != 0)
+        history = self.history(task + static + tokens, items, contexts.ages, contexts.history != 0)
         flags = contexts.flags
         no_query = (contexts.static == 0).all(dim=1) & (contexts.tokens == 0).all(dim=1)
         parts = torch.stack(

@@ -12,8 +12,10 @@ from polars.exceptions import PolarsError
 from features.atomic import require_free, whole_folder
 from features.errors import DataError
 from features.importers.home_depot import read_home_depot
+from features.importers.kuaisar import read_kuaisar
 from features.importers.lastfm import read_lastfm
 from features.importers.movielens import read_movielens
+from features.importers.online_retail import read_online_retail
 from features.importers.tokenrec import read_tokenrec
 from features.tables import TABLE_FILES, DataFolder, open_data
 
@@ -22,8 +24,10 @@ Importer = Callable[[Path, Path | None], dict[str, pl.DataFrame]]
 
 IMPORTERS: Final[dict[str, Importer]] = {
     "home-depot": read_home_depot,
+    "kuaisar": read_kuaisar,
     "lastfm": read_lastfm,
     "movielens": read_movielens,
+    "online-retail": read_online_retail,
     "tokenrec": read_tokenrec,
 }
 

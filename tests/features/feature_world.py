@@ -8,15 +8,27 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy import sparse
 
-from features.config import CountConfig, FeatureConfig, TextConfig
+from features.blocks.registry import BLOCKS, pair_columns
+from features.columns import Col
+from features.config import CountConfig, FeatureConfig, TextConfig, UseConfig
 from features.encoder import StaticEncoder
+from features.fitting import FittedEvents, fit_features
+from features.imputation import RequestRows
+from features.queries import QueryTable
 from features.schema import SCHEMAS
-from features.store import Features, FittedEvents, fit_features
+from features.store import Features
 from features.tables import conform
 
 TASKS = ("search", "recommendation", "similar")
+EVERYTHING = UseConfig(**dict.fromkeys(UseConfig.__dataclass_fields__, True))
+"""With every group of features switched on, whatever is by default."""
+
+
+ABOUT_ORDER = {"group_recent", *BLOCKS["transitions"].columns, *BLOCKS["dynamics"].columns}
+"""Features that say nothing where events have no order."""
 
 
 def table(name: str, **columns: Any) -> pl.DataFrame:
@@ -40,14 +52,54 @@ def config(encoder: str, **changes: Any) -> FeatureConfig:
         "text": TextConfig(model=encoder, buckets=512, item_tokens=16, query_tokens=16),
         "counts": CountConfig(affinity_l2=1.0, word_buckets=256),
         "history": 3,
+        "use": EVERYTHING,
     }
     return FeatureConfig(**(small | changes))
 
 
 def fit(
-    catalogue: pl.DataFrame, rows: pl.DataFrame, encoder: str, users: pl.DataFrame | None = None, **changes: Any
+    catalogue: pl.DataFrame,
+    rows: pl.DataFrame | pl.LazyFrame,
+    encoder: str,
+    users: pl.DataFrame | None = None,
+    scores: pl.DataFrame | None = None,
+    **changes: Any,
 ) -> tuple[Features, FittedEvents]:
-    return fit_features(catalogue, users, rows, TASKS, config(encoder, **changes), seed=0)
+    return fit_features(catalogue, users, rows, TASKS, config(encoder, **changes), seed=0, scores=scores)
+
+
+def requests(*rows: Mapping[str, str]) -> pl.DataFrame:
+    """Return requests for ``Features.read_requests``, searches unless the rows say otherwise."""
+    names = (Col.TASK, Col.USER, Col.QUERY, Col.COUNTRY, Col.SOURCE_ITEM)
+    values = [{"task": "search"} | dict(row) for row in rows]
+    return pl.DataFrame({name: pl.Series([row.get(name) for row in values], dtype=pl.String) for name in names})
+
+
+def told(
+    features: Features,
+    rows: RequestRows,
+    query: QueryTable,
+    title_row: NDArray[np.int64],
+    candidates: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Impute requests, and return what is told of ``candidates`` (by default all items) and of the requests."""
+    filled, _ = features.imputer.apply(rows, features.history, title_row)
+    evidence = features.evidence(rows, filled, query)
+    if candidates is None:
+        candidates = np.tile(np.arange(features.catalogue.rows), (len(rows.task), 1))
+    return evidence.pairs(candidates), evidence.facts()
+
+
+def file_of(array: Any) -> np.memmap[Any, Any] | None:
+    """Return the file that an array is a view of, None where it is in memory."""
+    while array is not None and not isinstance(array, np.memmap):
+        array = getattr(array, "base", None)
+    return array
+
+
+def columns() -> tuple[str, ...]:
+    """Return the names of what ``told`` tells of a candidate."""
+    return pair_columns(EVERYTHING)
 
 
 def arrays(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,16 +11,18 @@ import pytest
 from features.catalogue import Catalogue, build_catalogue, category_levels, load_catalogue, save_catalogue
 from features.encoder import TextEncoder
 from features.errors import DataError
-from features.evidence import bm25_weights
 from features.known import Vocabularies
-from features.text import NgramHasher, bag_of_words, word_hash
+from features.lexical import bm25_weights
+from features.queries import query_forms
+from features.text import NgramHasher, bag_of_words, split_words, word_hash
 from tests.features.feature_world import assert_same, config, events, items
 from tests.tiny_encoder import WIDTH
 
 
 def build(frame: pl.DataFrame, encoder: str, **changes: Any) -> tuple[Catalogue, Vocabularies]:
     settings = config(encoder, **changes)
-    known = Vocabularies.fit(frame, None, events(item_id=["i1"]))
+    nothing = events(item_id=["i1"]).lazy()
+    known = Vocabularies.fit(frame, None, nothing, query_forms(nothing))
     hasher = NgramHasher(settings.text.buckets)
     found = build_catalogue(
         frame.sort("item_id"), known.categories, known.countries, settings, TextEncoder(encoder), hasher
@@ -73,7 +75,7 @@ def test_text_is_title_and_text(tiny_encoder: str) -> None:
     encoder, hasher = TextEncoder(tiny_encoder), NgramHasher(512)
     np.testing.assert_array_equal(catalogue.text[[1, 2, 4]], encoder.encode(["red chair", "jazz", "lamp"]))
     assert not catalogue.text[[0, 3]].any()
-    np.testing.assert_array_equal(catalogue.tokens[1:], hasher.matrix(["red", "jazz", None, "lamp"], 16))
+    np.testing.assert_array_equal(catalogue.tokens[1:], hasher.matrix(split_words(["red", "jazz", None, "lamp"]), 16))
     assert not catalogue.tokens[0].any()
     np.testing.assert_array_equal(catalogue.lexical[word_hash("chair", 256)].toarray() > 0, [[0, 1, 0, 0, 0]])
 
@@ -122,7 +124,7 @@ def test_a_column_that_is_no_vector_is_named(tiny_encoder: str, frame: pl.DataFr
 
 def test_bm25_by_the_formula() -> None:
     texts = [None, "red chair", "red red lamp", "blue"]
-    weights = bm25_weights(bag_of_words(texts, 256), k1=1.5, b=0.5)
+    weights = bm25_weights(bag_of_words(split_words(texts), 256), k1=1.5, b=0.5)
     mean = (2 + 3 + 1) / 3
     rarity = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))  # "red" is in two of three texts
     once = rarity * 1 * (1.5 + 1) / (1 + 1.5 * (1 - 0.5 + 0.5 * 2 / mean))

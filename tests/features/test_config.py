@@ -16,6 +16,11 @@ from features.errors import DataError
             lambda: CountConfig(affinity_l2=float("nan")),
             "features.counts.affinity_l2 is nan, it must be at least 0.01.",
         ),
+        (lambda: FeatureConfig(graph_width=0), "features.graph_width is 0, it must be at least 1."),
+        (
+            lambda: FeatureConfig(history_window="oldest"),  # type: ignore[arg-type]
+            "features.history_window is 'oldest'. Choose one of latest, random.",
+        ),
         (lambda: FeatureConfig(history=0), "features.history is 0, it must be at least 1."),
     ],
 )

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from features.events import EventRows, Past, build_past, encode_events, is_ordered, previous_items, request_rows
 from features.known import Vocabularies
-from features.queries import normal_queries
+from features.queries import query_forms
 from features.vocabulary import Vocabulary
 from tests.features.feature_world import TASKS, events, items
 
@@ -24,11 +24,11 @@ def day(*days: int | None) -> list[datetime | None]:
 
 
 def encode(frame: pl.DataFrame) -> tuple[EventRows, Past, Vocabularies]:
-    frame = frame.with_columns(normal_queries(frame.get_column("query")))
-    known = Vocabularies.fit(CATALOGUE, None, frame)
-    texts = Vocabulary.fit(frame.get_column("query"), first=1)
+    forms = query_forms(frame.lazy())
+    known = Vocabularies.fit(CATALOGUE, None, frame.lazy(), forms)
+    texts = Vocabulary.fit(forms.get_column("form"), first=1)
     ids = Vocabulary.fit(CATALOGUE.get_column("item_id"), first=1)
-    rows = encode_events(frame, TASKS, ids, known, texts)
+    rows = encode_events(frame.lazy(), TASKS, ids, known, texts, forms)
     return rows, build_past(rows, known.users.size, known.queries.size, ordered=is_ordered(frame)), known
 
 
@@ -175,6 +175,38 @@ def test_the_item_before() -> None:
     np.testing.assert_array_equal(previous_items(rows, known.users.size), [0, 1, 1, 0, 0])
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_tables_that_are_read_in_batches_are_those_that_are_read_at_once(
+    monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Pages and runs of equal values reach over the ends of batches, and parts of a table come in their order."""
+    frame = events(
+        item_id=["i1", "i2", "i2", "i3", "gone", "i4", "i1", "i1"],
+        task=["search", "search", "similar", "search", "search", "search", "recommendation", "search"],
+        user_id=["a", "a", "a", None, None, "b", "a", "b"],
+        query=["red", "red", None, "RED", "blue", "blue", None, "red"],
+        country=[None, None, "DE", "DE", "DE", None, "KR", "KR"],
+        source_item_id=[None, "i4", "i4", None, "i1", None, None, None],
+        request_id=["p", "p", "p", None, None, "q", "p", "q"],
+        order=[3, 3, None, 1, 2, 2, 9, None],
+        timestamp=day(5, None, 4, 3, 3, 2, 1, 1),
+    )
+    whole, past, _ = encode(frame)
+    monkeypatch.setattr("features.events._BATCH", size)
+    for parts in (frame, pl.concat([frame.head(3), frame.slice(3, 4), frame.tail(1)], rechunk=False)):
+        rows, other, _ = encode(parts)
+        for name, column in rows._asdict().items():
+            np.testing.assert_array_equal(column, getattr(whole, name), err_msg=name)
+            assert column.dtype == getattr(whole, name).dtype
+        np.testing.assert_array_equal(other.end, past.end)
+
+
+def test_requests_are_told_apart() -> None:
+    rows, _, _ = encode(events(item_id=["i1"] * 6, request_id=["b", None, "a", "b", None, "a"]))
+    assert [rows.request[0], rows.request[2]] == [rows.request[3], rows.request[5]]
+    assert sorted(set(rows.request)) == [0, 1, 2, 3]
+
+
 def test_no_events() -> None:
     frame = events(item_id=pl.Series([], dtype=pl.String), task=[], label=pl.Series([], dtype=pl.Float32))
     rows, past, known = encode(frame)
@@ -219,6 +251,7 @@ def test_ordered_histories_are_those_of_a_slow_reader(rows: list[tuple[Any, ...]
     assert seen(frame_of(rows, ordered=True), 12) == slow_view(rows)
 
 
+@settings(max_examples=50)  # each of three tables
 @given(st.lists(ROW, min_size=1, max_size=10), st.lists(ROW, min_size=1, max_size=5))
 def test_the_future_changes_no_past(rows: list[tuple[Any, ...]], future: list[tuple[Any, ...]]) -> None:
     later = [(*row[:3], None, row[4], row[5] + 20) for row in future]
@@ -228,6 +261,7 @@ def test_the_future_changes_no_past(rows: list[tuple[Any, ...]], future: list[tu
         assert seen(frame_of(rows + tail, ordered=True), 20)[: len(rows)] == alone
 
 
+@settings(max_examples=30)  # each of a dozen tables
 @given(st.lists(ROW, min_size=1, max_size=12), st.booleans())
 def test_no_row_sees_its_own_label_or_those_of_its_request(rows: list[tuple[Any, ...]], ordered: bool) -> None:
     """Turning the labels of a row's request around leaves what the row may know as it was."""
@@ -245,6 +279,7 @@ def arrays_of(frame: pl.DataFrame) -> list[NDArray[Any]]:
     return [past.history.start, past.history.item, past.query_history.start, past.query_history.item, past.query_keys]
 
 
+@settings(max_examples=50)
 @given(st.lists(ROW, min_size=1, max_size=12), st.integers(0, 99))
 def test_without_order_the_histories_do_not_depend_on_the_order_of_rows(rows: list[Any], seed: int) -> None:
     shuffled = [rows[at] for at in np.random.default_rng(seed).permutation(len(rows))]

@@ -215,7 +215,9 @@ def test_a_file_of_another_kind_is_named(movielens: Path, tmp_path: Path) -> Non
 
 def test_an_unknown_importer_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r'no importer is called "netflix"\. Choose one of home-depot, lastfm, movielens, tokenrec'
+        DataError,
+        match=r'no importer is called "netflix"\. '
+        "Choose one of home-depot, kuaisar, lastfm, movielens, online-retail, tokenrec",
     ):
         import_folder("netflix", tmp_path, tmp_path / "out")
 

@@ -55,11 +55,33 @@ def test_the_names_do_not_depend_on_what_the_events_hold() -> None:
         assert np.isfinite(found.values).all()
 
 
-def test_named_columns_are_read_as_they_are() -> None:
+def test_named_columns_follow_in_the_order_of_their_names_and_padding_is_not_known() -> None:
     frame = items("i1", "i2").with_columns(rating=pl.Series([4.5, None]), stock=pl.Series([3, 7]))
-    found = signals(frame, counted(), ("rating", "stock"))
+    found = signals(frame, counted(), ("stock", "rating", "stock kind=count name=stocked"))
+    assert tuple(found) == (*NAMES, "stock", "rating", "stocked")
     np.testing.assert_array_equal(found["rating"], [np.nan, 4.5, np.nan])
     np.testing.assert_array_equal(found["stock"], [np.nan, 3, 7])
+    np.testing.assert_allclose(found["stocked"], [np.nan, np.log(1 + 3), np.log(1 + 7)])
+
+
+def test_named_freshness_is_that_of_the_last_event() -> None:
+    frame = items("i1", "i2").with_columns(edited=pl.Series([datetime(1970, 3, 22), datetime(1970, 4, 11)]))
+    found = signals(
+        frame, counted(end=100, span=40), ("edited kind=freshness", "edited kind=freshness half_life=5 name=e")
+    )
+    np.testing.assert_allclose(found["edited"], [np.nan, 0.5 ** (20 / 10), 1.0])  # day 80
+    np.testing.assert_allclose(found["e"], [np.nan, 0.5 ** (20 / 5), 1.0])
+
+
+def test_a_catalogue_of_nothing_has_the_names_all_the_same() -> None:
+    zeros = np.zeros(1, dtype=np.float32)
+    nothing = ItemEvents(zeros, zeros, zeros, zeros, np.nan, np.nan)
+    frame = items("i1").with_columns(n=pl.lit(1), day=pl.lit(datetime(2024, 1, 1))).clear()
+    named = ("n", "n kind=rating by=n name=b", "n kind=rate by=n name=c", "n kind=price name=d", "day kind=freshness")
+    found = scale(signals(frame, nothing, named))
+    assert found.names == (*NAMES, "n", "b", "c", "d", "day")
+    np.testing.assert_array_equal(found.values, np.zeros((1, 9)))
+    assert found.missing[0, 4:].all()
 
 
 @pytest.mark.parametrize(
@@ -68,6 +90,7 @@ def test_named_columns_are_read_as_they_are() -> None:
         ("rating", "features.quality: items has no column 'rating'. It has item_id, title, "),
         ("title", "features.quality: items.title is String, it must be a number. Cast it."),
         ("trend", "features.quality: 'trend' is there already (engagements, "),
+        ("title name=freshness", "features.quality: 'freshness' is there already (engagements, "),
     ],
 )
 def test_a_column_that_is_no_signal_is_named(name: str, message: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,27 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from features.columns import Col
 from features.config import ImputationConfig
 from features.errors import DataError
 from features.events import request_rows
-from features.evidence import PAIR_FEATURES, REQUEST_FEATURES, gather_evidence, pair_features
+from features.evidence import REQUEST_FEATURES
+from features.fitting import FittedEvents
 from features.imputation import RequestRows
 from features.queries import QueryTable
-from features.store import Features, FittedEvents, load_features, save_features
+from features.store import Features, load_features, save_features
 from features.vocabulary import UNKNOWN
-from tests.features.feature_world import assert_same, config, events, fit, items, table
+from tests.features.feature_world import (
+    EVERYTHING,
+    assert_same,
+    columns,
+    config,
+    events,
+    fit,
+    items,
+    requests,
+    table,
+    told,
+)
 
 CATALOGUE = items(
     "i1",
@@ -42,13 +54,6 @@ EVENTS = events(
 USERS = table("users", user_id=["u1", "u3"], country=["KR", "FR"])
 
 
-def requests(*rows: dict[str, str]) -> pl.DataFrame:
-    names = (Col.TASK, Col.USER, Col.QUERY, Col.COUNTRY, Col.SOURCE_ITEM)
-    return pl.DataFrame(
-        {name: pl.Series([({"task": "search"} | row).get(name) for row in rows], dtype=pl.String) for name in names}
-    )
-
-
 EVERY_KIND = (
     {},
     {"user_id": "u1", "task": "recommendation"},
@@ -63,12 +68,9 @@ def everything(
     features: Features, rows: RequestRows, query: QueryTable, title_row: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Impute, and return all that is known of all items for the requests."""
-    filled, flags = features.imputer.apply(rows, features.history, title_row)
-    evidence, facts = gather_evidence(rows, filled, query, features.evidence_sources)
-    candidates = np.tile(np.arange(features.catalogue.rows), (len(rows.task), 1))
-    pairs = pair_features(evidence, filled, features.statistics.counts, candidates)
-    assert pairs.shape == (len(rows.task), features.catalogue.rows, len(PAIR_FEATURES))
-    assert facts.shape == (len(rows.task), len(REQUEST_FEATURES)) and flags.shape == (len(rows.task), 5)
+    pairs, facts = told(features, rows, query, title_row)
+    assert pairs.shape == (len(rows.task), features.catalogue.rows, len(columns()))
+    assert facts.shape == (len(rows.task), len(REQUEST_FEATURES))
     assert np.isfinite(pairs).all() and np.isfinite(facts).all()
     return pairs, facts
 
@@ -87,7 +89,7 @@ def test_a_world_by_hand(tiny_encoder: str) -> None:
     assert features.known.queries.values.to_list() == ["chair", "red"]
     np.testing.assert_array_equal(features.home, [0, 0, 4, 0, 3])
     np.testing.assert_array_equal(features.seen_users[2:], [True, True, False])
-    np.testing.assert_array_equal(fitted.sizes, [3, 5, 5, 4, 4, 5])
+    np.testing.assert_array_equal(fitted.world.sizes, [3, 5, 5, 4, 4, 5])
     np.testing.assert_array_equal(fitted.title_row, [0, 3, 0, 0])  # of chair, red, red chair: the one source's title
     answer_all(features, fitted)
 
@@ -202,6 +204,17 @@ def test_knowing_the_fitted_events_is_what_was_fitted(tiny_encoder: str) -> None
     assert_same(features.with_events(EVENTS), features)
 
 
+def test_events_may_be_read_from_disk_in_parts(
+    tiny_encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part, rows in enumerate((EVENTS.head(2), EVENTS.slice(2))):
+        rows.write_parquet(tmp_path / f"part-{part}.parquet")
+    monkeypatch.setattr("features.events._BATCH", 2)
+    streamed = fit(CATALOGUE, pl.scan_parquet(tmp_path), tiny_encoder, USERS)
+    for one, two in zip(streamed, fit(CATALOGUE, EVENTS, tiny_encoder, USERS), strict=True):
+        assert_same(one, two)
+
+
 def test_the_order_of_the_items_does_not_matter(tiny_encoder: str) -> None:
     one, two = (fit(frame, EVENTS, tiny_encoder, USERS)[0] for frame in (CATALOGUE, CATALOGUE.reverse()))
     assert_same(one, two)
@@ -229,5 +242,13 @@ def test_features_of_another_version_are_refused(tiny_encoder: str, tmp_path: Pa
     save_features(features, tmp_path)
     with pytest.raises(DataError, match=r"schema.json: written for other features .* Fit the run again."):
         load_features(tmp_path, config(tiny_encoder, history=7))
+    for off in ("query", "text"):  # a block with arrays of its own, and one without
+        use = replace(EVERYTHING, **{off: False})
+        with pytest.raises(DataError, match=r"schema.json: written for other features"):
+            load_features(tmp_path, config(tiny_encoder, use=use))
+        other = tmp_path / off
+        save_features(fit(CATALOGUE, EVENTS, tiny_encoder, USERS, use=use)[0], other)
+        with pytest.raises(DataError, match=r"schema.json: written for other features"):
+            load_features(other, config(tiny_encoder))
     schema = json.loads((tmp_path / "schema.json").read_text())
-    assert schema["pair_features"] == list(PAIR_FEATURES)
+    assert schema["pair_features"] == list(columns())

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import fields
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from features.blocks.lexical import LexicalBlock
+from features.blocks.popularity import PopularityBlock
+from features.blocks.query import QueryBlock
+from features.blocks.registry import BLOCKS
 from features.evidence import Evidence
 from features.history import History
 from features.imputation import RequestRows
@@ -119,25 +122,44 @@ def test_requests_of_a_block_do_not_share_what_is_blocked():
     assert [np.flatnonzero(~row).tolist() for row in blocked] == [[3, 4, 5], [1, 2, 4, 5]]
 
 
-SOURCES = {name: name for name in Evidence._fields} | {
-    "by_group": "groups",
-    "query_shown": "shown",
-    "source_shown": "shown",
-}
-BRING_NONE = ("text", "repeat", "country", "history_text", "source_text", "groups")
+SOURCES = [(block, name, size) for block in BLOCKS.values() for name, size in block.sources.items()]
 
 
-@pytest.mark.parametrize("name", [name for name in Evidence._fields if name not in BRING_NONE])
-def test_each_source_of_counts_brings_its_own_candidates(name):
-    empty = {field: np.zeros((1, 4), dtype=np.float32) for field in Evidence._fields}
-    evidence = Evidence(**(empty | {name: array([0, 0, 2, 1])}))
-    sizes = CandidateConfig(**{field.name: 0 for field in fields(CandidateConfig)} | {SOURCES[name]: 1})
-    found = from_evidence(evidence, np.zeros((1, 4), dtype=np.float32), nothing_blocked(evidence.text), sizes)
-    assert [rows.tolist() for rows in found] == [[[2]]]
+def saying(block, **whole):
+    """Return evidence of one request by one block, about three items; zeros where it has nothing to say."""
+    nothing = {name: array([0, 0, 0, 0]) for name in block.sources}
+    return Evidence(SimpleNamespace(), {block.name: block}, nothing | whole)
 
 
-def test_popularity_brings_candidates_where_nothing_else_is_known():
-    nothing = Evidence(*(np.zeros((1, 4), dtype=np.float32) for _ in Evidence._fields))
-    popular = array([0, 1, 3, 2])
-    found = from_evidence(nothing, popular, nothing_blocked(popular), CandidateConfig(popularity=2))
-    assert [np.sort(rows).tolist() for rows in found] == [[[2, 3]]]
+def found(evidence, **sizes):
+    every = CandidateConfig(**dict.fromkeys(CandidateConfig.__dataclass_fields__, 0) | sizes)
+    return [rows.tolist() for rows in from_evidence(evidence, nothing_blocked(array([0, 0, 0, 0])), every)]
+
+
+@pytest.mark.parametrize(("block", "name", "size"), SOURCES, ids=lambda value: value if isinstance(value, str) else "")
+def test_each_source_of_counts_brings_its_own_candidates(block, name, size):
+    evidence = saying(block, **{name: array([0, 0, 2, 1])})
+    assert found(evidence, **{size: 1}) == [[[2]]]
+    assert np.sort(found(evidence, **{size: 2})).tolist() == [[[2, 3]]]
+    assert found(evidence) == []  # of size 0
+
+
+def test_sources_come_in_the_order_of_their_blocks_and_those_without_an_answer_not_at_all():
+    query, popular = (
+        saying(QueryBlock, query=array([0, 0, 2, 1])),
+        saying(PopularityBlock, task_popularity=array([0, 3, 0, 1])),
+    )
+    both = Evidence(query.reading, {**query.blocks, **popular.blocks}, {**query.whole, **popular.whole})
+    assert found(both, query=1, popularity=1) == [[[2]], [[1]]]
+    assert found(saying(QueryBlock), query=1, popularity=1) == []
+
+
+def test_what_is_blocked_is_no_candidate_of_any_source():
+    evidence = saying(QueryBlock, query=array([0, 0, 2, 1]))
+    blocked = np.array([[True, False, True, False]])
+    assert [rows.tolist() for rows in from_evidence(evidence, blocked, CandidateConfig(query=1))] == [[[3]]]
+
+
+def test_a_block_that_brings_no_candidates_is_not_asked():
+    assert found(saying(LexicalBlock), lexical=2) == []
+    assert found(Evidence(SimpleNamespace(), {"text": BLOCKS["text"]}, {"text": array([0, 1, 2, 3])}), lexical=2) == []

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from features.events import request_rows
+from features.fitting import FittedEvents, fit_features
 from features.schema import SCHEMAS
-from features.store import Features, FittedEvents, fit_features
+from features.store import Features
 from features.tables import conform
 from serving.assemble import model_sizes
 from serving.engine import Engine, Requests
@@ -46,7 +47,7 @@ class Prepared:
         self.tables = {name: typed(frame, name) for name, frame in raw.items()}
         self.features, self.fitted = self.fit(self.tables["events"])
         self.own = ranker_rows(self.fitted.rows, "time" if ordered else "pairs", 0.3, 0)
-        self.blind, self.seen = blind_to(self.own, self.features, self.fitted, 0)
+        self.blind, self.seen = blind_to(self.own, self.features, self.fitted)
         torch.manual_seed(0)
         self.model = UniCoRn(model_sizes(self.blind), self.settings.model)
         serving = self.settings.serving

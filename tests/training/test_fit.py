@@ -17,6 +17,7 @@ from serving import manifest
 from serving.config import ServingConfig
 from serving.ranker import Ranker
 from serving.requests import as_requests
+from tests.features.feature_world import EVERYTHING
 from tests.training.worlds import COLOURS, KINDS, REQUESTS, config, read_yaml, with_training, world, write
 from training.config import FitConfig, RankerStageConfig, SpaceStageConfig
 from training.evaluate import evaluate
@@ -54,7 +55,7 @@ def test_a_refitted_run_trains_for_the_steps_that_were_chosen(fitted):
 
 def test_a_refitted_run_knows_what_is_new_in_valid(fitted, data):
     whole, selection = Ranker.load(fitted), Ranker.load(fitted / "selection")
-    counted = [float(one.engine.features.statistics.counts.by_task.sum()) for one in (whole, selection)]
+    counted = [float(one.engine.features.statistics.by_task.sum()) for one in (whole, selection)]
     events = pl.read_parquet(data / "events.parquet").sort("timestamp")
     engaged = (events["label"] > 0).cum_sum()
     assert counted[1] == pytest.approx(engaged[int(0.8 * len(events)) - 1], abs=2)  # whole requests stay together
@@ -141,7 +142,7 @@ def test_some_tasks_can_be_trained_on_alone(tmp_path, tiny_encoder):
     tables["events"] = tables["events"].with_columns(item_id=pl.when(others).then(pl.lit("i0")).otherwise("item_id"))
     again = fit_world(tmp_path / "other", tables, settings)
     assert (run / "model.safetensors").read_bytes() == (again / "model.safetensors").read_bytes()
-    counts = Ranker.load(run).engine.features.statistics.counts.by_task.sum(axis=1)
+    counts = Ranker.load(run).engine.features.statistics.by_task.sum(axis=1)
     assert counts[0] > 0
     assert counts[1:].tolist() == [0, 0, 0]
     answer = Ranker.load(run).rank(REQUESTS, 5)
@@ -179,16 +180,20 @@ def test_a_new_task_is_a_name(tmp_path, tiny_encoder):
     assert len(ranker.rank([{"task": "video", "source_item_id": "i3"}], 5)) == 5
 
 
-def test_signals_and_vectors_that_are_named_are_used(tmp_path, tiny_encoder):
+def test_signals_vectors_and_scores_are_used(tmp_path, tiny_encoder):
     tables = world()
+    opinions = {"user_id": ["u1", "u2", "new"], "item_id": ["i1", "i2", "i3"], "score": [1.0, 2.0, 3.0]}
+    tables["scores"] = pl.DataFrame(opinions)
     rng = np.random.default_rng(0)
     vectors = pl.Series(rng.normal(size=(40, 3)).astype(np.float32), dtype=pl.Array(pl.Float32, 3))
     tables["items"] = tables["items"].with_columns(rating=pl.int_range(pl.len()) % 5, vector_image=vectors)
     settings = config(tiny_encoder)
-    settings = replace(settings, features=replace(settings.features, quality=("rating",), vectors=("image",)))
+    named = replace(settings.features, quality=("rating",), vectors=("image",), use=EVERYTHING)
+    settings = replace(settings, features=named)
     ranker = Ranker.load(fit_world(tmp_path, tables, settings))
     assert "rating" in ranker.engine.features.statistics.quality.names
     assert ranker.engine.model.sizes.vectors == 3
+    assert ranker.engine.features.statistics.blocks["external"].scores.nnz == 3
     assert len(ranker.rank(REQUESTS, 2)) == 2 * len(REQUESTS)
 
 

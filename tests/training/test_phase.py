@@ -41,15 +41,15 @@ def changed(prepared: Prepared, **columns: pl.Expr) -> pl.DataFrame:
 def test_nothing_counted_knows_the_rankers_rows(prepared, columns):
     """Whatever they held, the blind statistics would be the same."""
     features, fitted = prepared.fit(changed(prepared, **columns))
-    blind, _ = blind_to(prepared.own, features, fitted, 0)
+    blind, _ = blind_to(prepared.own, features, fitted)
     assert_same(blind.statistics, prepared.blind.statistics)
-    assert not np.array_equal(features.statistics.counts.by_task, blind.statistics.counts.by_task)
+    assert not np.array_equal(features.statistics.by_task, blind.statistics.by_task)
 
 
 def test_blind_histories_end_before_the_rankers_rows(prepared):
     """With an order each row's history ends before it; without one histories are built of the other rows alone."""
     features, fitted = prepared.fit(changed(prepared, item_id=pl.col("item_id").reverse()))
-    blind, seen = blind_to(prepared.own, features, fitted, 0)
+    blind, seen = blind_to(prepared.own, features, fitted)
     before, after = prepared.seen.past, seen.past
     if not blind.history.ordered:
         assert_same(blind.history, prepared.blind.history)
@@ -62,9 +62,8 @@ def test_blind_histories_end_before_the_rankers_rows(prepared):
 
 
 def test_blind_statistics_are_on_the_scale_of_all_rows(prepared):
-    counts = prepared.blind.statistics.counts
-    assert counts.scale == pytest.approx(len(prepared.own) / (~prepared.own).sum())
-    assert prepared.features.statistics.counts.scale == 1.0
+    assert prepared.blind.statistics.scale == pytest.approx(len(prepared.own) / (~prepared.own).sum())
+    assert prepared.features.statistics.scale == 1.0
 
 
 def test_the_space_is_trained_on_the_other_rows_alone(prepared):
@@ -83,7 +82,7 @@ def test_every_feature_of_the_rankers_lists_is_blind_to_them(prepared):
     vars(other).update(vars(prepared))
     events = changed(prepared, label=1 - pl.col("label"))
     other.features, other.fitted = prepared.fit(events)
-    other.blind, other.seen = blind_to(prepared.own, other.features, other.fitted, 0)
+    other.blind, other.seen = blind_to(prepared.own, other.features, other.fitted)
     other.engine = replace(prepared.engine, features=other.blind)
     after = other.lists(hard=0, uniform=0)
     if prepared.features.history.ordered:

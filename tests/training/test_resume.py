@@ -115,8 +115,8 @@ def test_a_fit_that_was_killed_goes_on_and_ends_the_same(data, fitted, whole, tm
 @pytest.mark.parametrize("stage", [0, 1, 2, 3])
 @pytest.mark.parametrize("into", [0, 1])
 def test_a_fit_may_fail_anywhere(data, fitted, whole, tmp_path, tiny_encoder, stage, into):
-    """Before the first round of a stage, and in its second."""
-    rounds = sum(whole.rounds[:stage]) + into
+    """Before the first round of a stage, and in its second, where it has one."""
+    rounds = sum(whole.rounds[:stage]) + min(into, whole.rounds[stage] - 1)
     with pytest.raises(StopError):
         fit(data, tmp_path / "run", config(tiny_encoder), quiet=True, callbacks=(StopAt(rounds),))
     counting = StopAt()

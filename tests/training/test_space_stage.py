@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
-from features.store import fit_features
+from features.fitting import fit_features
 from serving.assemble import model_sizes
 from serving.config import ServingConfig
 from tests.features.feature_world import TASKS, events, items
@@ -137,6 +139,92 @@ def test_a_row_does_not_know_what_comes_after_it(fitted):
     expected = {0: [], 1: [], 2: [], 3: [1], 4: [1], 5: [2], 6: [3, 1], 7: [2, 1], 8: [4, 2]}
     assert history == {row: expected[row] for row in history}
     assert len(history) == 9
+
+
+@pytest.fixture(scope="module")
+def long(tiny_encoder):
+    """Users a and b engage with forty items in turn, one a minute, and twice with two on one page."""
+    count = 80
+    page = [f"p{row // 4}" if row in (40, 42, 60, 62) else None for row in range(count)]
+    table = events(
+        user_id=["ab"[row % 2] for row in range(count)],
+        item_id=[f"i{row // 2:02}" for row in range(count)],
+        request_id=page,
+        timestamp=[datetime(2024, 1, 1, 0, row % 60, 0) + timedelta(hours=row // 60) for row in range(count)],
+    )
+    catalogue = items(*(f"i{n:02}" for n in range(40)))
+    settings = replace(config(tiny_encoder).features, history=5, history_window="random")
+    return fit_features(catalogue, None, table, TASKS, settings, 0)
+
+
+def windows(fitted, window="random", steps=40, dropout=NO_DROPOUT, seed=0):
+    """Return for each pass over the rows, and each row, its history and the ages in it, latest first."""
+    features, past = fitted
+    features = replace(features, config=replace(features.config, history_window=window))
+    data = SpaceData.build(features, past, np.ones(80, dtype=bool), SpaceStageConfig(negatives=4), dropout, seed)
+    make = data.batches(Schedule(batch=16, round=1, rounds=1, fixed=True))
+    found = {}
+    for step in range(steps):
+        contexts = make(step).contexts
+        for number, row, *read in zip(
+            make.epochs.passes(step), make.epochs.rows(step), contexts.history, contexts.ages, strict=True
+        ):
+            found.setdefault(int(number), {})[int(row)] = [part.tolist() for part in read]
+    return found
+
+
+def known(row):
+    """How many engagements a row of ``long`` knows of: those before its page."""
+    return {42: 20, 62: 30}.get(row, row // 2)
+
+
+def test_the_latest_window_is_read_unless_a_random_one_is_asked_for(long):
+    for found in windows(long, "latest").values():
+        for row, (history, _) in found.items():
+            assert history == [max(known(row) - place, 0) for place in range(5)]
+
+
+def test_a_random_window_lies_anywhere_before_the_row_and_never_past_its_own_end(long):
+    found = windows(long)
+    assert len(found) == 8
+    latest = {number: {row: history[0] for row, (history, _) in rows.items()} for number, rows in found.items()}
+    for number, rows in found.items():
+        for row, (history, ages) in rows.items():
+            assert min(known(row), 5) <= history[0] <= known(row)
+            assert history == [max(latest[number][row] - place, 0) for place in range(5)]  # and it has no holes
+            steps = [1 + int(math.log2(1 + 2 * place / 60)) for place in range(5)]  # two minutes apart
+            assert ages == [step if item else 0 for step, item in zip(steps, history, strict=True)]
+    ends = {latest[number][79] for number in found}
+    assert len(ends) > 4  # anywhere in 39 engagements
+
+
+def test_all_rows_of_a_user_read_the_same_place_of_their_histories_in_a_pass_and_another_in_the_next(long):
+    """The place is a share of what a row knows; rows that know the same read the same window."""
+    found = windows(long)
+    shares = {}
+    for number, rows in found.items():
+        for user in (0, 1):
+            low, high = 0.0, 1.0
+            for row, (history, _) in rows.items():
+                if row % 2 == user and known(row) > 5:
+                    places = known(row) - 5 + 1
+                    low = max(low, (known(row) - history[0]) / places)
+                    high = min(high, (known(row) - history[0] + 1) / places)
+            assert low < high  # one number in [0, 1) explains every row
+            shares[number, user] = (low + high) / 2
+        assert rows[40] == rows[42] and rows[60] == rows[62]
+    assert len({round(share, 2) for share in shares.values()}) > 10  # of 16
+
+
+def test_a_random_window_is_a_function_of_seed_and_step(long):
+    one, again, other = windows(long), windows(long), windows(long, seed=1)
+    assert one == again
+    assert [rows[79] for rows in one.values()] != [rows[79] for rows in other.values()]
+
+
+def test_a_hidden_history_stays_hidden_where_windows_are_random(long):
+    hidden = windows(long, dropout=DropoutConfig(user=0.0, history=1.0, user_id=0.0), steps=5)
+    assert not any(any(history) or any(ages) for rows in hidden.values() for history, ages in rows.values())
 
 
 def test_hidden_users_are_anonymous_and_new_users_keep_their_history(fitted):

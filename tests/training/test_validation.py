@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from features.store import fit_features
+from features.fitting import fit_features
 from tests.features.feature_world import TASKS, events, items
 from tests.training.worlds import config
 from training.evaluation.judged import judged_split

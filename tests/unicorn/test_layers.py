@@ -46,18 +46,23 @@ def test_crossing_by_hand() -> None:
 
 def make_pool(length: int = 3) -> AttentionPool:
     torch.manual_seed(0)
-    pool = AttentionPool(4, length)
+    pool = AttentionPool(4, length, 5)
     torch.nn.init.normal_(pool.key.weight)
     torch.nn.init.normal_(pool.recency)
+    torch.nn.init.normal_(pool.age)
     return pool
+
+
+AGES = torch.tensor([[1, 3, 0]])
 
 
 @torch.no_grad()
 def test_attention_by_hand() -> None:
     pool, query, items = make_pool(), numbers(1, 4, seed=1), numbers(1, 3, 4, seed=2)
-    logits = [float(items[0, h] @ (pool.key.weight @ query[0])) / math.sqrt(4) + float(pool.recency[h]) for h in (0, 1)]
+    liked = [float(items[0, h] @ (pool.key.weight @ query[0])) / math.sqrt(4) for h in (0, 1)]
+    logits = [liked[h] + float(pool.recency[h]) + float(pool.age[(1, 3)[h]]) for h in (0, 1)]
     weights = [math.exp(logit) / sum(math.exp(other) for other in logits) for logit in logits]
-    found = pool(query, items, torch.tensor([[True, True, False]]))
+    found = pool(query, items, AGES, torch.tensor([[True, True, False]]))
     torch.testing.assert_close(found[0], weights[0] * items[0, 0] + weights[1] * items[0, 1])
 
 
@@ -66,13 +71,16 @@ def test_padding_with_huge_vectors_changes_nothing(masks: list[list[bool]], huge
     pool, mask = make_pool(), torch.tensor(masks)
     query, items = numbers(len(masks), 4, seed=1), numbers(len(masks), 3, 4, seed=2)
     padded = torch.where(mask.unsqueeze(-1), items, torch.tensor(huge))
-    torch.testing.assert_close(pool(query, padded, mask), pool(query, items, mask))
+    ages = AGES.expand(len(masks), 3)
+    old = torch.where(mask, ages, 4)  # nor does the age of padding
+    torch.testing.assert_close(pool(query, padded, old, mask), pool(query, items, ages, mask))
 
 
 def test_an_empty_history_is_zero_and_its_gradients_are_numbers() -> None:
     pool = make_pool()
     query = numbers(2, 4, seed=1).requires_grad_()
-    found = pool(query, numbers(2, 3, 4, seed=2), torch.tensor([[False] * 3, [True, False, False]]))
+    mask = torch.tensor([[False] * 3, [True, False, False]])
+    found = pool(query, numbers(2, 3, 4, seed=2), AGES.expand(2, 3), mask)
     assert not found[0].any() and found[1].all()
     found.sum().backward()
     assert query.grad is not None and torch.isfinite(query.grad).all()
@@ -83,4 +91,14 @@ def test_an_empty_history_is_zero_and_its_gradients_are_numbers() -> None:
 def test_a_shorter_history_is_one_with_padding(length: int) -> None:
     pool, query, items = make_pool(), numbers(2, 4, seed=1), numbers(2, 3, 4, seed=2)
     mask = torch.arange(3).expand(2, 3) < length
-    torch.testing.assert_close(pool(query, items[:, :length], mask[:, :length]), pool(query, items, mask))
+    ages = AGES.expand(2, 3)
+    short = pool(query, items[:, :length], ages[:, :length], mask[:, :length])
+    torch.testing.assert_close(short, pool(query, items, ages, mask))
+
+
+@torch.no_grad()
+def test_ages_that_are_all_alike_say_nothing() -> None:
+    pool, query, items = make_pool(), numbers(2, 4, seed=1), numbers(2, 3, 4, seed=2)
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    one, other = (pool(query, items, torch.full((2, 3), age), mask) for age in (0, 4))
+    torch.testing.assert_close(one, other)

@@ -116,9 +116,9 @@ def test_without_a_source_its_vector_is_not_read() -> None:
         torch.testing.assert_close(one, two)
 
 
-@pytest.mark.parametrize("vectors", [2, 0])
-def test_every_parameter_learns(vectors: int) -> None:
-    sizes = replace(SIZES, vectors=vectors)
+@pytest.mark.parametrize(("vectors", "graph"), [(2, 3), (0, 0)])
+def test_every_parameter_learns(vectors: int, graph: int) -> None:
+    sizes = replace(SIZES, vectors=vectors, graph=graph)
     model = make_model(sizes).train()
     contexts, (at, pairs) = make_contexts(12, sizes), candidates()
     missing = [torch.zeros_like(column[:4]) for column in contexts]  # some requests lack everything

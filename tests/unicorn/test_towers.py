@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -24,7 +26,7 @@ def encode(contexts: Contexts, memory_seed: int = 20) -> torch.Tensor:
 def test_vectors_have_unit_norm_and_the_shapes_of_their_parts() -> None:
     space, items, contexts = make_model().space, make_items(), make_contexts()
     item = space.items(items)
-    assert item.vector.shape == (SIZES.items, WIDTH) and item.parts.shape == (SIZES.items, 6, WIDTH)
+    assert item.vector.shape == (SIZES.items, WIDTH) and item.parts.shape == (SIZES.items, 7, WIDTH)
     memory = item.vector
     context = space.contexts(contexts, memory[contexts.source], memory)
     assert context.vector.shape == (5, WIDTH) and context.parts.shape == (5, 7, WIDTH)
@@ -123,6 +125,24 @@ def test_every_field_of_a_request_is_read(name: str) -> None:
     changed = (column != getattr(other, name)).reshape(5, -1).any(dim=1)
     same = torch.isclose(encode(contexts), encode(other), atol=1e-6).all(dim=1)
     assert changed.any() and not same[changed].any() and same[~changed].all()
+
+
+def test_the_age_of_an_engagement_is_read_where_there_is_another_to_weigh_it_against() -> None:
+    contexts = make_contexts()
+    lists = [[1, 2, 3, 4], [1, 0, 0, 0], [0, 0, 0, 0], [5, 6, 0, 0], [7] * 4]
+    contexts = contexts._replace(history=torch.tensor(lists))
+    older = contexts._replace(ages=(contexts.ages + torch.tensor([0, 1, 1, 1])) % SIZES.ages)
+    same = torch.isclose(encode(contexts), encode(older), atol=1e-6).all(dim=1)
+    assert same.tolist() == [False, True, True, False, True]  # the last one weighs copies of one item
+
+
+def test_an_items_graph_vector_is_read_and_may_be_missing() -> None:
+    tower, items = make_model().space.items, make_items()
+    other = items._replace(graph=items.graph.roll(1, dims=0))
+    assert not torch.isclose(tower(items).vector, tower(other).vector).all(dim=1).any()
+    none = replace(SIZES, graph=0)
+    found = make_model(none).space.items(make_items(none))
+    assert found.parts.shape == (SIZES.items, 7, WIDTH) and not found.parts[:, 6].any()
 
 
 def test_words_and_countries_are_shared_by_both_towers() -> None:

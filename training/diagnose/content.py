@@ -12,7 +12,7 @@ from scipy import sparse
 from features.catalogue import category_levels
 from features.columns import Col
 from features.known import Vocabularies
-from features.text import bag_of_words
+from features.text import bag_of_words, split_words
 from features.vocabulary import MISSING, UNKNOWN
 
 _BUCKETS = 65_536
@@ -38,8 +38,8 @@ def read_content(items: pl.DataFrame, known: Vocabularies) -> Content:
     of_group = sparse.csr_matrix(
         (np.ones(len(named), dtype=np.float32), (named, group[named])), shape=(len(group), known.categories.size)
     )
-    titles = bag_of_words([None, *items.get_column(Col.TITLE)], _BUCKETS)
-    queries = bag_of_words([None] * (UNKNOWN + 1) + known.queries.values.to_list(), _BUCKETS)
+    titles = bag_of_words(split_words([None, *items.get_column(Col.TITLE)]), _BUCKETS)
+    queries = bag_of_words(split_words([None] * (UNKNOWN + 1) + known.queries.values.to_list()), _BUCKETS)
     seen = np.bincount(titles.indices, minlength=_BUCKETS)
     rarity = sparse.diags(np.log((1 + titles.shape[0]) / (1 + seen)).astype(np.float32))
     return Content(

@@ -12,7 +12,7 @@ from features.columns import Col, Split
 from features.errors import DataError
 from features.events import EventRows, encode_events, is_ordered
 from features.known import Vocabularies
-from features.queries import normal_queries
+from features.queries import query_forms
 from features.schema import LOG_SOURCE
 from features.split import with_split
 from features.tables import DataFolder
@@ -76,9 +76,10 @@ def read_engaged(folder: DataFolder, seed: int) -> Engaged:
     events = events.filter(pl.col(Col.TASK).is_in(tasks))
     items = folder.items.select(Col.ITEM, Col.TITLE, Col.CATEGORY, Col.COUNTRIES).collect().sort(Col.ITEM)
     ids = Vocabulary.fit(items.get_column(Col.ITEM), first=1)
-    known = Vocabularies.fit(items, None, events)
-    texts = Vocabulary.fit(events.get_column(Col.QUERY), first=1)
-    rows = encode_events(events, tasks, ids, known, texts)
+    forms = query_forms(events.lazy())
+    known = Vocabularies.fit(items, None, events.lazy(), forms)
+    texts = Vocabulary.fit(forms.get_column("form"), first=1)
+    rows = encode_events(events.lazy(), tasks, ids, known, texts, forms)
     is_train = events.select(train).to_series().to_numpy()
     return Engaged(
         tasks=tasks,
@@ -97,7 +98,7 @@ def read_engaged(folder: DataFolder, seed: int) -> Engaged:
 def _events(folder: DataFolder, seed: int) -> tuple[pl.DataFrame, float]:
     """Return train, and the engagements of valid, in the order of the table, and the share of the users they are of.
 
-    Queries are in normal form. Rows without a user are sampled by request.
+    Rows without a user are sampled by request.
     """
     is_train = pl.col(Col.SPLIT) == Split.TRAIN
     fitted = is_train & (pl.col(Col.WEIGHT) > 0)
@@ -106,8 +107,7 @@ def _events(folder: DataFolder, seed: int) -> tuple[pl.DataFrame, float]:
     share = min(1.0, LARGEST / max(rows.select(is_train.sum()).collect().item(), 1))
     if share < 1:
         rows = rows.filter(_key(pl.col(_ROW)).hash(seed) < int(share * 2**64))
-    events = rows.collect().sort(_ROW).drop(_ROW)
-    return events.with_columns(normal_queries(events.get_column(Col.QUERY))), share
+    return rows.collect().sort(_ROW).drop(_ROW), share
 
 
 def _key(row: pl.Expr) -> pl.Expr:

@@ -1,0 +1,142 @@
+"""Evidence by product group, the deepest level of an item's category: it has counts where single items have none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from scipy import sparse
+
+from features.blocks.base import Block, Dense, Found, Ints, Log, Reading, World, dense
+from features.blocks.words import WORD_PRIOR
+from features.vocabulary import MISSING
+
+_PRIOR = 3.0
+"""Engagements that the popularity of the groups counts for when the shares of a context are smoothed."""
+_PARTS: Final[Mapping[str, float]] = {
+    "group_user": _PRIOR,
+    "group_recent": _PRIOR / 3,
+    "group_source": _PRIOR,
+    "group_query": 0.05,
+}
+"""Evidence (B, G) for each group, with what the popularity of the groups counts for beside it."""
+_LATEST = 10
+"""Last items of an ordered history that say what a user is after now."""
+_FADING = 0.7
+"""What each of them counts for beside the one after it."""
+_ANYWHERE = 0.1
+"""What an engagement in another country counts for."""
+
+
+def deepest(category: Ints) -> Ints:
+    """Return the group (N + 1,) of items by the levels of their categories (N + 1, P), 0 where there is none."""
+    levels = (category != MISSING).sum(axis=1)
+    return np.where(levels > 0, category[np.arange(len(category)), np.maximum(levels - 1, 0)], MISSING)
+
+
+@dataclass(frozen=True)
+class GroupBlock(Block):
+    """How much likelier the candidate's group is in this context than anywhere. G = category rows; 0 = no category."""
+
+    name = "groups"
+    columns = ("by_group", "group_affinity", "group_recent", "group_source", "group_query")
+    sources = {"by_group": "groups"}  # noqa: RUF012
+
+    group: Ints  # (N + 1,) of each item
+    share: Dense  # (G,) smoothed share of the engagements
+    by_source: sparse.csr_matrix  # (G, G) engagements of a group next to a source item of another
+    by_word: sparse.csr_matrix  # (W, G) share of the engagements for a query word that went to the group
+    by_country: sparse.csr_matrix  # (C, N + 1) engagements of the item in the country
+
+    @classmethod
+    def fit(cls, log: Log, world: World) -> Self:
+        """Count engagements by group."""
+        group, groups = world.group, log.sizes.categories
+        engaged = np.bincount(group[log.engaged.item], minlength=groups).astype(np.float64)
+        engaged[MISSING] = 0.0
+        known = np.zeros(groups)
+        known[group[group != MISSING]] = 1.0
+        share = (engaged + known) / max(float((engaged + known).sum()), 1.0)
+        source, item = group[log.engaged.source], group[log.engaged.item]
+        kept = (source != MISSING) & (item != MISSING)
+        ones = np.ones(int(kept.sum()), dtype=np.float32)
+        by_source = sparse.csr_matrix((ones, (source[kept], item[kept])), shape=(groups, groups))
+        by_source.sum_duplicates()
+        by_word = (world.words.T @ _by_group(log.query_items, group, groups)).tocsr()
+        total = world.words.T @ np.asarray(log.query_items.sum(axis=1)).ravel()
+        by_word = (sparse.diags(1 / (total + WORD_PRIOR)).astype(np.float32) @ by_word).tocsr().astype(np.float32)
+        return cls(group, share.astype(np.float32), by_source, by_word, log.country_items)
+
+    def read(self, reading: Reading) -> dict[str, Dense]:
+        """Return engagements of the groups by user, by the latest items, by source and by query (B, G each).
+
+        And, as ``by_group`` (B, N + 1), engagements of the items in the country, as many times as their groups are
+        likelier in this context than anywhere; those anywhere count a little, as a country may have too few.
+        """
+        groups, latest = len(self.share), reading.latest(_LATEST)
+        fading = (_FADING ** np.arange(latest.shape[1])).astype(np.float32)
+        recent = np.zeros((len(latest), groups), dtype=np.float32)
+        np.add.at(recent, (np.arange(len(latest))[:, None], self.group[latest]), fading[None, :])
+        recent[:, MISSING] = 0.0
+        found = {
+            "group_user": dense(_by_group(reading.past, self.group, groups)),
+            "group_recent": recent,
+            "group_source": dense(self.by_source[self.group[reading.filled.source]]),
+            "group_query": dense(reading.words @ self.by_word),
+        }
+        return found | {"by_group": self._likely_items(found, reading)}
+
+    def _likely_items(self, found: Mapping[str, Dense], reading: Reading) -> Dense:
+        lift = self.likely(found)  # (B, G)
+        country = dense(self.by_country[reading.filled.country]) * reading.known.scale
+        items = np.zeros_like(country)
+        told = np.flatnonzero((lift != 1.0).any(axis=1))
+        common = country[told] + np.float32(_ANYWHERE) * reading.known.popularity
+        items[told] = common * lift[told][:, self.group]
+        return items
+
+    def likely(self, found: Mapping[str, Dense]) -> Dense:
+        """Return how much likelier each group (B, G) is in the context than anywhere, by all that the context says.
+
+        The parts count as if they were independent; 1 in a row where there is nothing to say, and for what has no
+        group.
+        """
+        every = np.broadcast_to(np.arange(len(self.share)), found["group_user"].shape)
+        total = np.sum(self._log_lifts(found, every), axis=0)
+        return np.asarray(np.exp(np.clip(total, -20.0, 20.0)), dtype=np.float32)
+
+    def features(self, found: Found) -> tuple[Dense, ...]:
+        """Return the logarithm of ``by_group``, and those of how much likelier the candidate's group is by each part.
+
+        The latter are 0 where the context says nothing, or the candidate has no group.
+        """
+        return np.log1p(found.at("by_group")), *self._log_lifts(found.whole, self.group[found.candidates])
+
+    def _log_lifts(self, found: Mapping[str, Dense], group: Ints) -> list[Dense]:
+        share = np.maximum(self.share[group], 1e-9)  # that of padding is 0
+        return [
+            np.where(group == MISSING, 0.0, _lift(found[name], group, share, prior)) for name, prior in _PARTS.items()
+        ]
+
+
+def _by_group(by_item: sparse.csr_matrix, group: Ints, groups: int) -> sparse.csr_matrix:
+    """Return (R, G) the rows of ``by_item`` (R, N + 1) added up by group; items without one are left out.
+
+    Columns are renamed, so that the work is that of the entries and not of the catalogue.
+    """
+    entries = (by_item.data, group[by_item.indices], by_item.indptr)
+    named = sparse.csr_matrix(entries, shape=(by_item.shape[0], groups), copy=True)  # adding up works in place
+    named.sum_duplicates()
+    if named.nnz and named.indices.min() == MISSING:
+        named.data[named.indices == MISSING] = 0
+        named.eliminate_zeros()
+    return named
+
+
+def _lift(part: Dense, group: Ints, share: Dense, prior: float) -> Dense:
+    """Return the logarithm (B, L) of the smoothed share of each group in ``part`` (B, G) over its share anywhere."""
+    total = part.sum(axis=1, keepdims=True)  # (B, 1)
+    found = np.take_along_axis(part, group, axis=1)
+    return np.asarray(np.log((found + prior * share) / (total + prior) / share) * (total > 0))
