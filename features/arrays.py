@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
+
+from features.errors import DataError
 
 _PARTS = ("data", "indices", "indptr", "shape")
 
@@ -31,12 +33,18 @@ def load_arrays(path: Path) -> dict[str, Any]:
 
 
 def save_columns(columns: Mapping[str, NDArray[Any] | sparse.csr_matrix], folder: Path) -> None:
-    """Write each array, and each part of a CSR matrix, as a file of its own, to be memory-mapped."""
+    """Write each array, and each part of a CSR matrix, as a file of its own, to be memory-mapped.
+
+    A file that is there is replaced and not written over, so that whoever has mapped it keeps what it held.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, column in columns.items():
         parts = {name: column} if isinstance(column, np.ndarray) else _parts(name, column)
         for part, array in parts.items():
-            np.save(folder / f"{part}.npy", array, allow_pickle=False)
+            partial = folder / f".{part}.partial"
+            with partial.open("wb") as stream:
+                np.save(stream, array, allow_pickle=False)
+            partial.replace(folder / f"{part}.npy")
 
 
 def _parts(name: str, matrix: sparse.csr_matrix) -> dict[str, NDArray[Any]]:
@@ -44,10 +52,21 @@ def _parts(name: str, matrix: sparse.csr_matrix) -> dict[str, NDArray[Any]]:
     return {f"{name}.{part}": array for part, array in zip(_PARTS, arrays, strict=True)}
 
 
-def map_columns(folder: Path) -> dict[str, Any]:
-    """Memory-map what ``save_columns`` wrote: only what is read of it comes into memory."""
-    flat = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
-    return _whole({name: array.view(np.ndarray) for name, array in flat.items()})
+def map_columns(folder: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Memory-map what ``save_columns`` wrote under ``names``: only what is read of it comes into memory.
+
+    Raises:
+        DataError: a file is missing.
+    """
+    flat: dict[str, NDArray[Any]] = {}
+    for name in names:
+        whole = (folder / f"{name}.npy").exists()
+        for part in (name,) if whole else (f"{name}.{part}" for part in _PARTS):
+            path = folder / f"{part}.npy"
+            if not path.is_file():
+                raise DataError(f"{path}: is missing. Fit the run again, or copy it anew.")
+            flat[part] = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    return _whole(flat)
 
 
 def _whole(flat: dict[str, NDArray[Any]]) -> dict[str, Any]:

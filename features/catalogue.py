@@ -78,7 +78,7 @@ def build_catalogue(
     both = [f"{name} {words}".strip() for name, words in zip(title, text, strict=True)]
     named = split_words([None, *(name or words for name, words in zip(title, text, strict=True))])
     further = split_words([None, *(words if name else None for name, words in zip(title, text, strict=True))])
-    buckets = config.counts.word_buckets
+    buckets, vectors = config.counts.word_buckets, _ready_vectors(items, config.vectors)
     restricted, allowed, listed = _country_rows(items, countries, config.item_countries)
     return Catalogue(
         ids=Vocabulary(items.get_column(Col.ITEM).alias("value"), first=1),
@@ -87,7 +87,7 @@ def build_catalogue(
         tokens=hasher.matrix(named, config.text.item_tokens),
         category=_category_rows(items.get_column(Col.CATEGORY), categories, config.category_depth),
         countries=listed,
-        vectors=_ready_vectors(items, config.vectors),
+        vectors=vectors,
         lexical=bm25_weights(bag_of_words(named, buckets) + bag_of_words(further, buckets)),
         restricted=restricted,
         allowed=allowed,

@@ -42,6 +42,8 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         """Check the sizes."""
+        if not self.model.strip():
+            raise DataError(f"features.text.model is {self.model!r}. Name a model, a path to one, or {PACKAGED!r}.")
         _require("features.text", self, max_tokens=1, buckets=2, item_tokens=1, query_tokens=1)
 
 
@@ -87,7 +89,7 @@ class ImputationConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class UseConfig:
-    """Which groups of features are read; each is a switch, and what is off is neither fitted nor told to the model."""
+    """Which groups of features are read; each is a switch, and what is off is not told to the model."""
 
     text: bool = True
     """Text vectors of items and queries, and their cosines with query, history and source item."""

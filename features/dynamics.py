@@ -50,12 +50,6 @@ class Dynamics:
         counts = np.log1p(self.counts[candidates] * np.float32(scale))
         return np.concatenate([counts, self.percentiles[candidates]], axis=2)
 
-    def in_country(self, country: Ints, candidates: Ints) -> Dense:
-        """Return the decayed engagements (B, L) of ``candidates`` (B, L) in each ``country`` (B,)."""
-        asked, again = np.unique(country, return_inverse=True)
-        dense: Dense = self.by_country[asked].toarray()  # (distinct, N)
-        return dense[again[:, None], candidates]
-
 
 def fit_dynamics(item: Ints, time: NDArray[np.float64], country: Ints, items: int, countries: int) -> Dynamics:
     """Count engagements by how late they came.

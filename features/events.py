@@ -183,12 +183,6 @@ def build_past(rows: EventRows, users: int, queries: int, *, ordered: bool) -> P
     return Past(history, query_history, keys, end, query_end, *_pages(rows, ordered=ordered))
 
 
-def previous_items(rows: EventRows, users: int) -> Ints:
-    """Return the item (E,) that each row's user engaged with last before the row's request, 0 = none, by order."""
-    history, end = _lists(rows, rows.user, users, ordered=True)
-    return history.window(rows.user, end, 1, np.zeros((len(end), 1), dtype=np.int64))[:, 0]
-
-
 def _lists(rows: EventRows, key: Ints, keys: int, *, ordered: bool) -> tuple[History, Ints]:
     """Return the list of engagements of each ``key`` (E,), and where each row's knowledge of its own list ends."""
     by_rank = np.argsort(rows.rank, kind="stable")

@@ -24,8 +24,8 @@ class Evidence:
     Attributes:
         reading: the requests.
         blocks: by name, those that are switched on, in the order of their columns.
-        whole: by name, evidence (B, N + 1) float32 of every item; column 0 is padding. A row is zero where the request
-            lacks what the evidence is about.
+        whole: by name, evidence (B, N + 1) float32 of every item, or of what the block groups them by; column 0 is
+            padding. A row is zero where the request lacks what the evidence is about.
     """
 
     reading: Reading

@@ -17,6 +17,7 @@ from features.config import FeatureConfig
 from features.encoder import TextEncoder
 from features.events import EventRows, Past, build_past, encode_events, is_ordered
 from features.known import Vocabularies, distinct, home_countries
+from features.quality import ItemEvents, signals
 from features.queries import QueryTable, build_query_table, query_forms, text_vocabulary
 from features.statistics import Statistics, fit_statistics
 from features.store import Features
@@ -71,6 +72,7 @@ def fit_features(
         quiet: no progress bar.
     """
     items = items.sort(Col.ITEM)
+    signals(items, ItemEvents.nothing(items.height + 1), config.quality)  # a wrong column is told before texts are read
     events = events.lazy()
     forms = query_forms(events)
     known = Vocabularies.fit(items, users, events, forms, scores)

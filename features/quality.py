@@ -48,6 +48,12 @@ class ItemEvents(NamedTuple):
     span: float
     """Days between the first row and the last."""
 
+    @classmethod
+    def nothing(cls, items: int) -> ItemEvents:
+        """Return the counts of a log without a row, for ``items`` rows of items."""
+        none = np.zeros(items, dtype=np.float32)
+        return cls(none, none, none, none, float("nan"), float("nan"))
+
 
 def signals(items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
     """Return the raw signals (N + 1,) by name, NaN where not known: those of the events, then those ``named``.

@@ -87,7 +87,7 @@ def _item_map(log: Log, world: World) -> sparse.csr_matrix:
 def _graph(log: Log, world: World) -> Dense:
     if not world.config.use.graph:
         return np.zeros((log.sizes.items, 0), dtype=np.float32)
-    text = world.catalogue.text
+    text = world.catalogue.text if world.config.use.text else np.zeros((log.sizes.items, 0), dtype=np.float32)
     return fit_graph(log.user_items, log.query_items, log.source_items, text, world.config.graph_width, world.seed)
 
 
@@ -111,13 +111,14 @@ def _item_events(rows: EventRows, items: int) -> ItemEvents:
 
 
 _BLOCKS, _SHARED = "blocks", "shared"
+_ARRAYS = ("item_map", "graph", "by_task", "exposure")
 
 
 def save_statistics(statistics: Statistics, folder: Path) -> None:
     """Write everything that was fitted, large arrays each as a file that can be memory-mapped."""
     for name, block in statistics.blocks.items():
         save_columns(block.arrays(), folder / _BLOCKS / name)
-    shared = {name: getattr(statistics, name) for name in ("item_map", "graph", "by_task", "exposure")}
+    shared = {name: getattr(statistics, name) for name in _ARRAYS}
     save_columns(shared | {"scale": np.array([statistics.scale])}, folder / _SHARED)
     save_arrays({"values": statistics.quality.values, "missing": statistics.quality.missing}, folder / _QUALITY)
     names = pl.DataFrame({"name": statistics.quality.names}, schema={"name": pl.String})
@@ -131,9 +132,13 @@ def load_statistics(folder: Path, use: UseConfig) -> Statistics:
     """Read what ``save_statistics`` wrote; large arrays stay on disk until they are read."""
     names = tuple(pl.read_parquet(folder / "quality.parquet").get_column("name"))
     quality = load_arrays(folder / _QUALITY)
-    shared = map_columns(folder / _SHARED)
+    shared = map_columns(folder / _SHARED, (*_ARRAYS, "scale"))
     return Statistics(
-        blocks={block.name: block(**map_columns(folder / _BLOCKS / block.name)) for block in switched_on(use)},
+        blocks={block.name: _block(block, folder) for block in switched_on(use)},
         quality=Quality(names, quality["values"], quality["missing"]),
         **(shared | {"scale": float(shared["scale"][0])}),
     )
+
+
+def _block(block: type[Block], folder: Path) -> Block:
+    return block(**map_columns(folder / _BLOCKS / block.name, block.learned()))

@@ -13,7 +13,7 @@ MISSING = 0
 """Row of an absent value: padding for items, "none", "anonymous" or "unknown" for context."""
 UNKNOWN = 1
 """Row of a value that was not seen when the vocabulary was fitted."""
-_VALUE = "value"
+_VALUE, _ROW = "value", "row"
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,21 @@ class Vocabulary:
 
     def rows(self, values: pl.Series) -> NDArray[np.int64]:
         """Return the row of each value: ``MISSING`` if null; ``UNKNOWN``, or ``MISSING`` where first is 1, if new."""
-        found = values.cast(pl.String).alias(_VALUE).to_frame().select(self.row_of(_VALUE))
-        return found.to_series().to_numpy(writable=True)  # torch warns of read-only memory
+        table = pl.DataFrame({_VALUE: self.values, _ROW: np.arange(self.first, self.size, dtype=np.int64)})
+        wanted = values.cast(pl.String).alias(_VALUE).to_frame()
+        found = wanted.join(table, on=_VALUE, how="left", validate="m:1", maintain_order="left")
+        row = pl.when(pl.col(_VALUE).is_null()).then(MISSING).otherwise(pl.col(_ROW).fill_null(self._unknown))
+        return found.select(row.cast(pl.Int64)).to_series().to_numpy(writable=True)  # torch warns of read-only memory
 
     def row_of(self, name: str) -> pl.Expr:
-        """Return the expression of the row of each value of a column of strings, int64, as ``rows`` has it."""
-        unknown = UNKNOWN if self.first > UNKNOWN else MISSING
+        """Return the expression of what ``rows`` says of a column of strings, int64: for far more values than rows."""
         place = pl.col(name).cast(pl.Enum(self.values), strict=False).to_physical().cast(pl.Int64)
-        known = (place + self.first).fill_null(unknown)
+        known = (place + self.first).fill_null(self._unknown)
         return pl.when(pl.col(name).is_null()).then(MISSING).otherwise(known).alias(name)
+
+    @property
+    def _unknown(self) -> int:
+        return UNKNOWN if self.first > UNKNOWN else MISSING
 
     def save(self, path: Path) -> None:
         """Write the values as Parquet."""

@@ -94,12 +94,16 @@ def versions() -> dict[str, str]:
 
 
 def _describe(folder: Path) -> dict[str, dict[str, Any]]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
     return {
         path.relative_to(folder).as_posix(): {"sha256": file_hash(path), "bytes": path.stat().st_size}
-        for path in paths
+        for path in files(folder)
         if path != folder / NAME
     }
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the files of a folder at any depth, in order, without hidden ones and those in hidden folders."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not _is_hidden(path.relative_to(folder)))
 
 
 def _is_hidden(name: Path) -> bool:

@@ -64,7 +64,7 @@ def save_run(folder: Path, engine: Engine, facts: Mapping[str, Any]) -> None:
 def model_id(folder: Path) -> str:
     """Return the hash of the weights and of everything that was fitted before them."""
     total = hashlib.sha256()
-    fitted = sorted(path for path in (folder / FEATURES).rglob("*") if path.is_file())
+    fitted = manifest.files(folder / FEATURES)
     for path in (folder / WEIGHTS, folder / MODEL, *fitted):
         total.update(f"{path.relative_to(folder).as_posix()} {manifest.file_hash(path)}\n".encode())
     return total.hexdigest()

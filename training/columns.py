@@ -16,21 +16,21 @@ _LIST_COLUMNS = ("item", "label", "weight", "pairs", "facts")
 
 def map_events(fitted: FittedEvents, folder: Path) -> FittedEvents:
     """Return the same events with their rows, histories' ends and query table on disk in ``folder``."""
-    save_columns(fitted.rows._asdict(), folder / "rows")
-    save_columns({"end": fitted.past.end, "query_end": fitted.past.query_end}, folder / "past")
-    save_columns({"tokens": fitted.table.tokens, "static": fitted.table.static}, folder / "table")
-    past: dict[str, Any] = dict(map_columns(folder / "past"))
-    table: dict[str, Any] = dict(map_columns(folder / "table"))
+    past, table = fitted.past, fitted.table
     return replace(
         fitted,
-        rows=EventRows(**map_columns(folder / "rows")),
-        past=fitted.past._replace(**past),
-        table=fitted.table._replace(**table),
+        rows=EventRows(**_mapped(fitted.rows._asdict(), folder / "rows")),
+        past=past._replace(**_mapped({"end": past.end, "query_end": past.query_end}, folder / "past")),
+        table=table._replace(**_mapped({"tokens": table.tokens, "static": table.static}, folder / "table")),
     )
 
 
 def map_lists(lists: Lists, folder: Path) -> Lists:
     """Return the same lists with their items, labels and features on disk in ``folder``."""
-    save_columns({name: getattr(lists, name) for name in _LIST_COLUMNS}, folder)
-    mapped: dict[str, Any] = dict(map_columns(folder))
-    return replace(lists, **mapped)
+    return replace(lists, **_mapped({name: getattr(lists, name) for name in _LIST_COLUMNS}, folder))
+
+
+def _mapped(columns: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the same columns on disk in ``folder``."""
+    save_columns(columns, folder)
+    return map_columns(folder, columns)

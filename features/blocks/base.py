@@ -268,7 +268,7 @@ class Found:
 
 
 class Block(ABC):
-    """A group of features. A subclass is a frozen dataclass of what it has learned: arrays, CSR matrices, numbers."""
+    """A group of features. A subclass is a frozen dataclass of what it has learned: arrays and CSR matrices."""
 
     name: ClassVar[str]
     """The switch of the block in ``features.use``."""
@@ -284,15 +284,23 @@ class Block(ABC):
 
     @abstractmethod
     def read(self, reading: Reading) -> dict[str, Dense]:
-        """Return evidence (B, N + 1) for the whole catalogue by name; zeros where a request lacks what it is about."""
+        """Return evidence by name, (B, N + 1) for the whole catalogue; zeros where a request lacks what it is about.
+
+        What only the block itself reads again may be of another width.
+        """
 
     @abstractmethod
     def features(self, found: Found) -> tuple[Dense, ...]:
         """Return the features (B, L) in the order of ``columns``."""
 
+    @classmethod
+    def learned(cls) -> tuple[str, ...]:
+        """Return the names of what is learned."""
+        return tuple(part.name for part in fields(cls))  # type: ignore[arg-type]
+
     def arrays(self) -> dict[str, Any]:
         """Return what was learned, by name."""
-        return {part.name: getattr(self, part.name) for part in fields(self)}  # type: ignore[arg-type]
+        return {name: getattr(self, name) for name in self.learned()}
 
 
 FLOOR = 1e-3

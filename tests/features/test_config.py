@@ -18,7 +18,7 @@ from features.errors import DataError
         ),
         (lambda: FeatureConfig(graph_width=0), "features.graph_width is 0, it must be at least 1."),
         (
-            lambda: FeatureConfig(history_window="oldest"),  # type: ignore[arg-type]
+            lambda: FeatureConfig(history_window="oldest"),
             "features.history_window is 'oldest'. Choose one of latest, random.",
         ),
         (lambda: FeatureConfig(history=0), "features.history is 0, it must be at least 1."),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from features.events import EventRows, Past, build_past, encode_events, is_ordered, previous_items, request_rows
+from features.events import EventRows, Past, build_past, encode_events, is_ordered, request_rows
 from features.known import Vocabularies
 from features.queries import query_forms
 from features.vocabulary import Vocabulary
@@ -164,17 +164,6 @@ def test_what_a_user_engaged_with_for_a_query() -> None:
     np.testing.assert_array_equal(past.end, [0, 1, 2, 3])
 
 
-def test_the_item_before() -> None:
-    frame = events(
-        item_id=["i1", "i2", "i3", "i4", "i1"],
-        user_id=["a", "a", "a", None, "b"],
-        order=[1, 2, 2, 3, 9],
-        request_id=[None, "page", "page", None, None],
-    )
-    rows, _, known = encode(frame)
-    np.testing.assert_array_equal(previous_items(rows, known.users.size), [0, 1, 1, 0, 0])
-
-
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_tables_that_are_read_in_batches_are_those_that_are_read_at_once(
     monkeypatch: pytest.MonkeyPatch, size: int
@@ -209,9 +198,8 @@ def test_requests_are_told_apart() -> None:
 
 def test_no_events() -> None:
     frame = events(item_id=pl.Series([], dtype=pl.String), task=[], label=pl.Series([], dtype=pl.Float32))
-    rows, past, known = encode(frame)
+    rows, past, _ = encode(frame)
     assert len(rows.item) == len(past.end) == len(request_rows(rows, past).owner) == 0
-    assert previous_items(rows, known.users.size).shape == (0,)
 
 
 USERS, QUERIES, REQUESTS = ["a", "b", None], ["red", None], ["p", "q", None]

@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 
 from features.errors import DataError
+from features.graph import align
 from serving.config import ServingConfig
-from tests.features.feature_world import assert_same
+from tests.features.feature_world import EVERYTHING, assert_same
 from tests.training.prepared import NO_DROPOUT, TASKS, Prepared
 from training.config import FitConfig, SpaceStageConfig
-from training.phase import blind_to, excluded_tasks
+from training.phase import Tables, blind_to, excluded_tasks, prepare
 from training.schedule import Schedule
 from training.space_stage import SpaceData
 
@@ -64,6 +65,17 @@ def test_blind_histories_end_before_the_rankers_rows(prepared):
 def test_blind_statistics_are_on_the_scale_of_all_rows(prepared):
     assert prepared.blind.statistics.scale == pytest.approx(len(prepared.own) / (~prepared.own).sum())
     assert prepared.features.statistics.scale == 1.0
+
+
+def test_what_is_served_has_graph_vectors_in_the_basis_that_the_model_learns_them_in(prepared):
+    features = replace(prepared.settings.features, use=EVERYTHING)
+    manner = "time" if prepared.features.history.ordered else "pairs"
+    tables = Tables(prepared.tables["items"], prepared.tables["users"], None, prepared.tables["events"], manner, None)
+    phase = prepare(tables, replace(prepared.settings, features=features, task_names=TASKS), quiet=True)
+    served, learned = phase.features.statistics.graph, phase.blind.statistics.graph
+    assert served.shape == learned.shape and served.any()
+    np.testing.assert_allclose(align(served, learned), served, atol=1e-4)
+    assert (served * learned).sum(axis=1)[1:].mean() > 0.5
 
 
 def test_the_space_is_trained_on_the_other_rows_alone(prepared):

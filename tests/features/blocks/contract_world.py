@@ -19,8 +19,8 @@ from features.statistics import Statistics
 from features.store import Features
 from tests.features.feature_world import TASKS, events, fit, items, requests, table, told
 
-SHARED = ("item_map", "graph", "by_task", "quality", "exposure")
-"""What is fitted beside the blocks."""
+SHARED = {name: name for name in ("item_map", "by_task", "quality", "exposure")} | {"graph_vectors": "graph"}
+"""What is fitted beside the blocks, with its name in ``Statistics``."""
 PARTS = (*BLOCKS, *SHARED)
 ROWS, PAGE = 240, 3
 WORDS = ("red", "blue", "chair", "lamp", "rock", "jazz", "piano", "the")
@@ -150,7 +150,7 @@ def part(statistics: Statistics, name: str) -> dict[str, Any]:
     """Return what was learned in one part of what is fitted, by name."""
     if name == "quality":
         return statistics.quality._asdict()
-    return statistics.blocks[name].arrays() if name in BLOCKS else {name: getattr(statistics, name)}
+    return statistics.blocks[name].arrays() if name in BLOCKS else {name: getattr(statistics, SHARED[name])}
 
 
 def numbers(arrays: dict[str, Any]) -> list[NDArray[Any]]:
@@ -166,7 +166,7 @@ def numbers(arrays: dict[str, Any]) -> list[NDArray[Any]]:
 
 def learns(name: str) -> bool:
     """Whether a part learns from events: some blocks read what others learn, and one reads a table of its own."""
-    return name in SHARED or bool(BLOCKS[name].__dataclass_fields__ and name != "external")  # type: ignore[attr-defined]
+    return name in SHARED or bool(BLOCKS[name].__dataclass_fields__ and name != "external")
 
 
 def only(features: Features, *names: str) -> Features:

@@ -18,6 +18,7 @@ from tests.features.blocks.contract_world import (
     PARTS,
     ROWS,
     SCORES,
+    SHARED,
     Fit,
     asked,
     before,
@@ -291,5 +292,9 @@ def test_a_served_request_knows_the_whole_past_and_a_row_what_came_before_it(fit
         np.testing.assert_allclose(alone[0], found[place], rtol=1e-5, atol=1e-6)
 
 
-def test_the_world_leaves_no_block_out(fit: Fit) -> None:
-    assert tuple(fit.features.statistics.blocks) == tuple(BLOCKS)
+def test_the_world_leaves_nothing_out(fit: Fit) -> None:
+    statistics = fit.features.statistics
+    assert tuple(statistics.blocks) == tuple(BLOCKS)
+    assert {"blocks", "scale", *SHARED.values()} == set(vars(statistics))
+    assert all(array.any() for name in SHARED for array in numbers(part(statistics, name)))
+    assert len(PARTS) == len(set(PARTS))
