@@ -116,7 +116,8 @@ class History:
         items = np.where(real, self.item[np.where(real, at, 0)], 0).astype(np.int64)  # (B, read)
         if self.ordered:
             return items
-        items[(items[:, :, None] == hide[:, None, :]).any(axis=2)] = 0
+        apart = np.arange(len(key))[:, None] * (int(max(items.max(initial=0), hide.max(initial=0))) + 1)
+        items[np.isin(items + apart, hide + apart)] = 0  # a page of thousands costs its own size, not its square
         shown = np.argsort(items == 0, axis=1, kind="stable")[:, :length]
         return np.take_along_axis(items, shown, axis=1)
 
