@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -178,14 +179,16 @@ def build_past(rows: EventRows, users: int, queries: int, *, ordered: bool) -> P
     pair = np.where((rows.user > UNKNOWN) & (rows.query > UNKNOWN), rows.user * queries + rows.query, -1)
     keys = np.unique(pair[rows.engaged & (pair >= 0)])
     list_of = list_of_key(keys, pair)
-    history, end = _lists(rows, rows.user, users, ordered=ordered)
-    query_history, query_end = _lists(rows, list_of, len(keys) + 2, ordered=ordered)
+    by_rank = np.argsort(rows.rank, kind="stable")
+    lists = partial(_lists, rows, by_rank, ordered=ordered)
+    with ThreadPoolExecutor(2) as pool:  # sorting leaves the interpreter free
+        found = pool.map(lists, (rows.user, list_of), (users, len(keys) + 2))
+        (history, end), (query_history, query_end) = found
     return Past(history, query_history, keys, end, query_end, *_pages(rows, ordered=ordered))
 
 
-def _lists(rows: EventRows, key: Ints, keys: int, *, ordered: bool) -> tuple[History, Ints]:
+def _lists(rows: EventRows, by_rank: Ints, key: Ints, keys: int, *, ordered: bool) -> tuple[History, Ints]:
     """Return the list of engagements of each ``key`` (E,), and where each row's knowledge of its own list ends."""
-    by_rank = np.argsort(rows.rank, kind="stable")
     engaged = by_rank[rows.engaged[by_rank]]
     history = History.build(key[engaged], rows.item[engaged], keys, ordered=ordered, time=rows.time[engaged])
     return history, _known_before(rows, key, by_rank, history) if ordered else history.ends(key)
