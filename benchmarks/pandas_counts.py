@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from features.blocks.base import Log, Sizes, count, count_by_task
+from features.blocks.log import Log, Sizes, count, count_by_task
 from features.columns import TASKS, Col
 from features.events import build_past, encode_events
 from features.history import list_of_key

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from logging import ERROR
 from pathlib import Path
 from typing import Any
 
@@ -184,15 +185,18 @@ def _as_text(tokenizer: Any, token: str) -> str:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep transformers from writing bars and advice to standard error while it loads a model."""
+    """Keep transformers and its hub from writing bars, advice and retries to standard error while a model is loaded."""
+    from huggingface_hub.utils import logging as hub
     from transformers.utils import logging
 
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    level, bars, of_hub = logging.get_verbosity(), logging.is_progress_bar_enabled(), hub.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    hub.set_verbosity(ERROR)
     try:
         yield
     finally:
+        hub.set_verbosity(of_hub)
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.blocks.base import Block, Dense, Found, Ints, Known, Reading
+from features.blocks.base import Block
+from features.blocks.numbers import Dense, Ints
+from features.blocks.reading import Found, Known, Reading
 from features.imputation import RequestRows
 from features.queries import QueryTable
 from features.vocabulary import MISSING
@@ -81,6 +83,4 @@ class Evidence:
 
     def sources(self) -> dict[str, tuple[str, Dense]]:
         """Return by name what brings candidates: the setting of its size, and evidence (B, N + 1)."""
-        return {
-            name: (size, self.whole[name]) for block in self.blocks.values() for name, size in block.sources.items()
-        }
+        return {name: (size, self.whole[name]) for block in self.blocks.values() for name, size in block.sources}

@@ -9,8 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from features.blocks.base import Sizes, World
 from features.blocks.groups import deepest
+from features.blocks.log import Sizes, World
 from features.catalogue import Catalogue, build_catalogue
 from features.columns import Col
 from features.config import FeatureConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from features.errors import DataError
 
@@ -54,9 +54,9 @@ class Signal:
         Raises:
             DataError: a key or a value that there is not, or a key that is missing.
         """
-        column, *options = _NEXT_KEY.split(entry.strip())
+        column, *settings = _NEXT_KEY.split(entry.strip())
         found: dict[str, str] = {}
-        for option in options:
+        for option in settings:
             key, _, value = option.partition("=")
             if key not in _KEYS:
                 raise _wrong(entry, f"there is no setting {key!r}. Choose one of {', '.join(_KEYS)}")
@@ -65,8 +65,11 @@ class Signal:
                     entry, f"{key} is {'there twice' if key in found else 'empty'}. Give it once, with a value"
                 )
             found[key] = value
-        numbers = {key: _number(entry, key, found.pop(key)) for key in ("prior", "half_life") if key in found}
-        signal = cls(column=column, **found, **numbers)  # type: ignore[arg-type]
+        options: dict[str, Any] = dict(found)
+        for key in ("prior", "half_life"):
+            if key in found:
+                options[key] = _number(entry, key, found[key])
+        signal = cls(column=column, **options)
         _require_sound(signal, entry)
         return signal
 

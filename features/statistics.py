@@ -13,7 +13,9 @@ from scipy import sparse
 
 from features.affinity import fit_affinity
 from features.arrays import load_arrays, map_columns, save_arrays, save_columns
-from features.blocks.base import Block, Dense, Log, World
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense
 from features.blocks.registry import switched_on
 from features.config import UseConfig
 from features.events import EventRows

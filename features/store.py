@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from features.arrays import load_arrays, save_arrays
-from features.blocks.base import Known
+from features.blocks.reading import Known
 from features.blocks.registry import pair_columns
 from features.catalogue import Catalogue, load_catalogue, save_catalogue
 from features.columns import Col

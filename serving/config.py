@@ -31,8 +31,6 @@ class CandidateConfig:
     """Items engaged with soon after the user's last items."""
     groups: int = 150
     """Popular items of the product groups that the request, the user and the source item point to."""
-    country: int = 0
-    """Most engaged items of the country."""
     recent: int = 50
     """Items engaged with lately in the country, or anywhere."""
     external: int = 50

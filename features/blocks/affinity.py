@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, binary, dense, floor_log
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, binary, dense, floor_log
+from features.blocks.reading import Found, Reading
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class AffinityBlock(Block):
 
     name = "affinity"
     columns = ("affinity", "affinity_log")
-    sources = {"affinity": "affinity"}  # noqa: RUF012
+    sources = (("affinity", "affinity"),)
 
     @classmethod
     def fit(cls, log: Log, world: World) -> Self:

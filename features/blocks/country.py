@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, dense
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, dense, log_lift
+from features.blocks.reading import Found, Reading
 
 _COUNTRY_PRIOR = 5.0
 """Engagements that the popularity anywhere counts for when a country's shares are smoothed."""
@@ -20,7 +22,6 @@ class CountryBlock(Block):
 
     name = "country"
     columns = ("country_lift",)
-    sources = {"country": "country"}  # noqa: RUF012
 
     by_country: sparse.csr_matrix  # (C, N + 1)
 
@@ -35,7 +36,5 @@ class CountryBlock(Block):
 
     def features(self, found: Found) -> tuple[Dense, ...]:
         """Return the logarithm of the smoothed share in the country over the share anywhere."""
-        total = found.total("country")
         share = (found.popularity + 0.5) / max(float(found.reading.known.popularity.sum()), 1.0)
-        smoothed = (found.at("country") + _COUNTRY_PRIOR * share) / (total + _COUNTRY_PRIOR)
-        return (np.log(smoothed / share) * (total > 0),)
+        return (log_lift(found.at("country"), found.total("country"), share, _COUNTRY_PRIOR),)

@@ -8,7 +8,10 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, dense
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, dense, log_lift
+from features.blocks.reading import Found, Reading
 from features.dynamics import Dynamics, fit_dynamics
 
 _COUNTRY_PRIOR = 5.0
@@ -23,7 +26,7 @@ class DynamicsBlock(Block):
 
     name = "dynamics"
     columns = (*Dynamics.names, "country_recent")
-    sources = {"recent": "recent"}  # noqa: RUF012
+    sources = (("recent", "recent"),)
 
     counts: Dense  # (N + 1, 1 + W)
     percentiles: Dense  # (N + 1, 1 + W)
@@ -47,7 +50,6 @@ class DynamicsBlock(Block):
         scale = np.float32(found.reading.known.scale)
         lately = self.counts[:, 0] * scale
         share = (lately[found.candidates] + 0.5) / max(float(lately.sum()), 1.0)
-        total = found.total("country_recent")
-        smoothed = (found.at("country_recent") + _COUNTRY_PRIOR * share) / (total + _COUNTRY_PRIOR)
+        in_country = log_lift(found.at("country_recent"), found.total("country_recent"), share, _COUNTRY_PRIOR)
         columns = Dynamics(self.counts, self.percentiles, self.by_country).columns(found.candidates, float(scale))
-        return *np.moveaxis(columns, 2, 0), np.log(smoothed / share) * (total > 0)
+        return *np.moveaxis(columns, 2, 0), in_country

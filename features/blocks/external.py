@@ -9,7 +9,10 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, dense
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, dense
+from features.blocks.reading import Found, Reading
 from features.columns import Col
 from features.vocabulary import MISSING, UNKNOWN
 
@@ -23,7 +26,7 @@ class ExternalBlock(Block):
 
     name = "external"
     columns = ("external", "external_known")
-    sources = {"external": "external"}  # noqa: RUF012
+    sources = (("external", "external"),)
 
     scores: sparse.csr_matrix  # (U, N + 1), standardised scores in [1, 7], centred on 4
 

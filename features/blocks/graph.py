@@ -7,7 +7,10 @@ from typing import Self
 
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, cosines
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, cosines
+from features.blocks.reading import Found, Reading
 from features.graph import mean_vectors
 
 

@@ -9,8 +9,11 @@ from typing import Final, Self
 import numpy as np
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Ints, Log, Reading, World, dense
-from features.blocks.words import WORD_PRIOR
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, Ints, dense, log_lift
+from features.blocks.reading import Found, Reading
+from features.blocks.words import word_shares
 from features.vocabulary import MISSING
 
 _PRIOR = 3.0
@@ -42,7 +45,7 @@ class GroupBlock(Block):
 
     name = "groups"
     columns = ("by_group", "group_affinity", "group_recent", "group_source", "group_query")
-    sources = {"by_group": "groups"}  # noqa: RUF012
+    sources = (("by_group", "groups"),)
 
     group: Ints  # (N + 1,) of each item
     share: Dense  # (G,) smoothed share of the engagements
@@ -64,9 +67,7 @@ class GroupBlock(Block):
         ones = np.ones(int(kept.sum()), dtype=np.float32)
         by_source = sparse.csr_matrix((ones, (source[kept], item[kept])), shape=(groups, groups))
         by_source.sum_duplicates()
-        by_word = (world.words.T @ _by_group(log.query_items, group, groups)).tocsr()
-        total = world.words.T @ np.asarray(log.query_items.sum(axis=1)).ravel()
-        by_word = (sparse.diags(1 / (total + WORD_PRIOR)).astype(np.float32) @ by_word).tocsr().astype(np.float32)
+        by_word = _by_group(word_shares(log, world), group, groups)
         return cls(group, share.astype(np.float32), by_source, by_word, log.country_items)
 
     def read(self, reading: Reading) -> dict[str, Dense]:
@@ -116,9 +117,14 @@ class GroupBlock(Block):
 
     def _log_lifts(self, found: Mapping[str, Dense], group: Ints) -> list[Dense]:
         share = np.maximum(self.share[group], 1e-9)  # that of padding is 0
-        return [
-            np.where(group == MISSING, 0.0, _lift(found[name], group, share, prior)) for name, prior in _PARTS.items()
-        ]
+        return [_lift(found[name], group, share, prior) for name, prior in _PARTS.items()]
+
+
+def _lift(part: Dense, group: Ints, share: Dense, prior: float) -> Dense:
+    """Return the lift (B, L) of each group by one part (B, G) of the evidence; 0 where there is no group."""
+    counted = np.take_along_axis(part, group, axis=1)
+    lift = log_lift(counted, part.sum(axis=1, keepdims=True), share, prior)
+    return np.where(group == MISSING, np.float32(0), lift)
 
 
 def _by_group(by_item: sparse.csr_matrix, group: Ints, groups: int) -> sparse.csr_matrix:
@@ -133,10 +139,3 @@ def _by_group(by_item: sparse.csr_matrix, group: Ints, groups: int) -> sparse.cs
         named.data[named.indices == MISSING] = 0
         named.eliminate_zeros()
     return named
-
-
-def _lift(part: Dense, group: Ints, share: Dense, prior: float) -> Dense:
-    """Return the logarithm (B, L) of the smoothed share of each group in ``part`` (B, G) over its share anywhere."""
-    total = part.sum(axis=1, keepdims=True)  # (B, 1)
-    found = np.take_along_axis(part, group, axis=1)
-    return np.asarray(np.log((found + prior * share) / (total + prior) / share) * (total > 0))

@@ -7,7 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, binary, dense, floor_log
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, binary, dense, floor_log
+from features.blocks.reading import Found, Reading
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class OwnQueryBlock(Block):
 
     name = "own_query"
     columns = ("query_affinity", "query_affinity_log", "query_repeat")
-    sources = {"query_affinity": "query_affinity"}  # noqa: RUF012
+    sources = (("query_affinity", "query_affinity"),)
 
     @classmethod
     def fit(cls, log: Log, world: World) -> Self:

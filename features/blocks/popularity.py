@@ -7,7 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense
+from features.blocks.reading import Found, Reading
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class PopularityBlock(Block):
 
     name = "popularity"
     columns = ("popularity", "task_popularity")
-    sources = {"task_popularity": "popularity"}  # noqa: RUF012
+    sources = (("task_popularity", "popularity"),)
 
     @classmethod
     def fit(cls, log: Log, world: World) -> Self:

@@ -8,7 +8,10 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, dense
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, dense
+from features.blocks.reading import Found, Reading
 
 COUNT_PRIOR, ITEM_PRIOR = 0.1, 10.0
 """Engagements added to those for a query, and to all of the item, before their ratio is taken."""
@@ -20,7 +23,7 @@ class QueryBlock(Block):
 
     name = "query"
     columns = ("query_ratio", "query_count", "query_share")
-    sources = {"query": "query"}  # noqa: RUF012
+    sources = (("query", "query"),)
 
     by_query: sparse.csr_matrix  # (K, N + 1)
 

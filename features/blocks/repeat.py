@@ -7,7 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, dense
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, dense
+from features.blocks.reading import Found, Reading
 
 
 @dataclass(frozen=True)

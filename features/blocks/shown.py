@@ -8,7 +8,10 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, count, count_by_task, dense
+from features.blocks.base import Block
+from features.blocks.log import Log, World, count, count_by_task
+from features.blocks.numbers import Dense, dense
+from features.blocks.reading import Found, Reading
 from features.vocabulary import UNKNOWN
 
 
@@ -18,7 +21,10 @@ class ShownBlock(Block):
 
     name = "shown"
     columns = ("query_shown", "source_shown", "shown", "task_shown")
-    sources = {"query_shown": "shown", "source_shown": "shown"}  # noqa: RUF012
+    sources = (
+        ("query_shown", "shown"),
+        ("source_shown", "shown"),
+    )
 
     by_task: Dense  # (T, N + 1)
     by_query: sparse.csr_matrix  # (K, N + 1)

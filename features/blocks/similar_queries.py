@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Ints, Log, Reading, World, dense, floor_log
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, Ints, dense, floor_log
+from features.blocks.reading import Found, Reading
 
 MOST = 32_768
 """Queries that are searched at most: the most engaged ones."""
@@ -30,7 +33,7 @@ class SimilarQueryBlock(Block):
 
     name = "similar_queries"
     columns = ("similar_share", "similar_weight")
-    sources = {"similar_queries": "similar_queries"}  # noqa: RUF012
+    sources = (("similar_queries", "similar_queries"),)
 
     row: Ints  # (M,) rows of the query vocabulary
     vector: NDArray[np.float16]  # (M, E)

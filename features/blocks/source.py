@@ -8,7 +8,10 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, dense, floor_log
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, dense, floor_log
+from features.blocks.reading import Found, Reading
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,10 @@ class SourceBlock(Block):
 
     name = "source"
     columns = ("source_affinity", "source_count")
-    sources = {"source": "source", "source_affinity": "source_affinity"}  # noqa: RUF012
+    sources = (
+        ("source", "source"),
+        ("source_affinity", "source_affinity"),
+    )
 
     by_source: sparse.csr_matrix  # (N + 1, N + 1)
 

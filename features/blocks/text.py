@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, cosines, unit
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, cosines, unit
+from features.blocks.reading import Found, Reading
 
 
 @dataclass(frozen=True)

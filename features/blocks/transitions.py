@@ -8,7 +8,10 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, dense, floor_log
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, dense, floor_log
+from features.blocks.reading import Found, Reading
 from features.transitions import apply_transitions, fit_transitions
 
 _LATEST = 20
@@ -21,7 +24,7 @@ class TransitionBlock(Block):
 
     name = "transitions"
     columns = ("transition", "transition_log")
-    sources = {"transition": "transitions"}  # noqa: RUF012
+    sources = (("transition", "transitions"),)
 
     follows: sparse.csr_matrix  # (N + 1, N + 1) rows are what came before
 

@@ -8,9 +8,12 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from features.blocks.base import Block, Dense, Found, Log, Reading, World, dense, floor_log
+from features.blocks.base import Block
+from features.blocks.log import Log, World
+from features.blocks.numbers import Dense, dense, floor_log
+from features.blocks.reading import Found, Reading
 
-WORD_PRIOR = 5.0
+_WORD_PRIOR = 5.0
 """Engagements that a word must have before its shares count for half."""
 
 
@@ -18,7 +21,7 @@ def word_shares(log: Log, world: World) -> sparse.csr_matrix:
     """Return the share (W, N + 1) of the engagements for a query word that went to the item, smoothed."""
     by_word = (world.words.T @ log.query_items).tocsr()
     total = np.asarray(by_word.sum(axis=1)).ravel()
-    return (sparse.diags(1 / (total + WORD_PRIOR)).astype(np.float32) @ by_word).tocsr().astype(np.float32)
+    return (sparse.diags(1 / (total + _WORD_PRIOR)).astype(np.float32) @ by_word).tocsr().astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class WordBlock(Block):
 
     name = "words"
     columns = ("word_share",)
-    sources = {"words": "words"}  # noqa: RUF012
+    sources = (("words", "words"),)
 
     by_word: sparse.csr_matrix  # (W, N + 1)
 

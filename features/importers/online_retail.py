@@ -7,7 +7,8 @@ known customer is left out: lines without a customer, cancellations (invoices th
 less, and codes of postage, fees and corrections.
 
 The country is stated on every row as an ISO 3166 code; names without one, such as ``Channel Islands``, become null.
-The country of a user is the one on most of the customer's invoices.
+The country of a user is the one on most of the customer's invoices, those of the test period included: an account
+has a country.
 
 ``title`` (the most frequent description, white space made single) and ``price`` (the median of the prices above 0, in
 pounds) describe the catalogue and are taken over all sales, those of the test period included: a shop knows the name

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from features.blocks.affinity import AffinityBlock
-from features.blocks.base import Known
 from features.blocks.popularity import PopularityBlock
 from features.blocks.query import QueryBlock
+from features.blocks.reading import Known
 from features.evidence import REQUEST_FEATURES, Evidence
 from features.imputation import RequestRows
 from tests.features.blocks.block_world import FULL, NOTHING, RESERVED, TABLE, features, known, matrix, request

@@ -122,12 +122,12 @@ def test_requests_of_a_block_do_not_share_what_is_blocked():
     assert [np.flatnonzero(~row).tolist() for row in blocked] == [[3, 4, 5], [1, 2, 4, 5]]
 
 
-SOURCES = [(block, name, size) for block in BLOCKS.values() for name, size in block.sources.items()]
+SOURCES = [(block, name, size) for block in BLOCKS.values() for name, size in block.sources]
 
 
 def saying(block, **whole):
     """Return evidence of one request by one block, about three items; zeros where it has nothing to say."""
-    nothing = {name: array([0, 0, 0, 0]) for name in block.sources}
+    nothing = {name: array([0, 0, 0, 0]) for name, _ in block.sources}
     return Evidence(SimpleNamespace(), {block.name: block}, nothing | whole)
 
 

@@ -13,7 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
-from features.blocks.base import Block, Known, Log, Sizes, World
+from features.blocks.base import Block
+from features.blocks.log import Log, Sizes, World
+from features.blocks.reading import Known
 from features.catalogue import Catalogue
 from features.config import CountConfig, FeatureConfig
 from features.events import EventRows

@@ -166,7 +166,7 @@ def numbers(arrays: dict[str, Any]) -> list[NDArray[Any]]:
 
 def learns(name: str) -> bool:
     """Whether a part learns from events: some blocks read what others learn, and one reads a table of its own."""
-    return name in SHARED or bool(BLOCKS[name].__dataclass_fields__ and name != "external")
+    return name in SHARED or bool(BLOCKS[name].learned() and name != "external")
 
 
 def only(features: Features, *names: str) -> Features:

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from features.blocks.base import Log
 from features.blocks.external import ExternalBlock
+from features.blocks.log import Log
 from tests.features import feature_world
 from tests.features.blocks import block_world
 from tests.features.blocks.block_world import SIZES, assert_told, events, features, request, telling, vocabulary, world

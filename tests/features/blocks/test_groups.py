@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.blocks.base import Log
 from features.blocks.groups import GroupBlock, deepest
+from features.blocks.log import Log
 from features.evidence import Evidence
 from features.history import History
 from tests.features.blocks import block_world

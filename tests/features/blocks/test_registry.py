@@ -30,9 +30,9 @@ def test_columns_have_names_of_their_own() -> None:
 
 
 def test_every_source_of_candidates_has_a_size_and_every_size_a_source() -> None:
-    found = [source for block in BLOCKS.values() for source in block.sources]
+    found = [source for block in BLOCKS.values() for source, _ in block.sources]
     assert len(found) == len(set(found))
-    sizes = {size for block in BLOCKS.values() for size in block.sources.values()}
+    sizes = {size for block in BLOCKS.values() for _, size in block.sources}
     assert names(CandidateConfig) == sizes | {"space", "everything"}
 
 
