@@ -104,7 +104,7 @@ def count_here(data: Path) -> Here:
         "query_shown": (by_query, queries, 2),
         "source_shown": (count(pages.source, pages.item, whole, first=1), ids.values, 1),
         "task_shown": (sparse.csr_matrix(count_by_task(pages, sizes)), tasks, 0),
-        "co_engaged": (sparse.csr_matrix(log.user_items.T @ log.user_items), ids.values, 1),
+        "co_engaged": (log.user_items.T.tocsr() @ log.user_items, ids.values, 1),
         "followers": (follow, ids.values, 1),
     }
     key = np.where((rows.user > UNKNOWN) & (rows.query > UNKNOWN), rows.user * sizes.queries + rows.query, -1)

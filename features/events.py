@@ -43,8 +43,9 @@ class EventRows(NamedTuple):
     """(E,) place of the row in the order of events: by ``order``, else by ``timestamp``, else as in the table."""
 
     def take(self, at: NDArray[np.int64] | NDArray[np.bool_]) -> EventRows:
-        """Return the rows at positions ``at``."""
-        return self._replace(**{name: column[at] for name, column in self._asdict().items()})
+        """Return the rows at positions ``at``, or where ``at`` (E,) says so."""
+        places = np.flatnonzero(at) if at.dtype == np.bool_ else at  # a mask would be looked through for each column
+        return self._replace(**{name: column[places] for name, column in self._asdict().items()})
 
     @property
     def engaged(self) -> NDArray[np.bool_]:
@@ -59,7 +60,7 @@ def is_ordered(events: pl.DataFrame | pl.LazyFrame) -> bool:
     return any(events.lazy().select(known).collect().row(0))
 
 
-_BATCH = 2_000_000
+_BATCH = 1_000_000
 """Rows of the table that are held as strings at once."""
 
 
@@ -85,6 +86,13 @@ def encode_events(
     raw = Vocabulary(forms.get_column(Col.QUERY), first=1)
     form = forms.get_column("form")
     known_of, text_of = (np.concatenate([[MISSING], one.rows(form)]) for one in (known.queries, texts))
+    looked_up: list[tuple[str, tuple[str, ...], _RowsOf]] = [
+        (Col.QUERY, ("query", "text"), lambda texts: (known_of[at := raw.rows(texts)], text_of[at])),
+        (Col.SOURCE_ITEM, ("source",), lambda ids: (items.rows(ids),)),
+        (Col.USER, ("user",), lambda ids: (known.users.rows(ids),)),
+        (Col.COUNTRY, ("country",), lambda names: (known.countries.rows(names),)),
+        (Col.TASK, ("task",), lambda names: (task_rows(names, tasks),)),
+    ]
     read = events.select(
         *(Col.TASK, Col.USER, Col.COUNTRY, Col.QUERY, Col.SOURCE_ITEM, Col.REQUEST),
         items.row_of(Col.ITEM).alias("item"),
@@ -96,29 +104,34 @@ def encode_events(
     rows = EventRows(*(np.empty(count, dtype=_KINDS.get(name, np.int64)) for name in EventRows._fields))
     pages = []
     start = 0
-    for batch in read.collect_batches(chunk_size=_BATCH, maintain_order=True):
-        here = slice(start, start + batch.height)
-        rows.task[here] = _by_runs(batch.get_column(Col.TASK), partial(task_rows, tasks=tasks))
-        rows.user[here] = _by_runs(batch.get_column(Col.USER), known.users.rows)
-        rows.country[here] = _by_runs(batch.get_column(Col.COUNTRY), known.countries.rows)
-        rows.query[here] = _by_runs(batch.get_column(Col.QUERY), raw.rows)
-        rows.source[here] = _by_runs(batch.get_column(Col.SOURCE_ITEM), items.rows)
-        for name in ("item", "label", "weight", "time", "rank"):
-            getattr(rows, name)[here] = batch.get_column(name).to_numpy()
-        pages.append(batch.get_column(Col.REQUEST).rle())
-        start = here.stop
+    with ThreadPoolExecutor() as pool:
+        for batch in read.collect_batches(chunk_size=_BATCH, maintain_order=True):
+            here = {name: column[start : start + batch.height] for name, column in rows._asdict().items()}
+            jobs = [
+                pool.submit(_look_up, batch.get_column(name), rows_of, [here[into] for into in names])
+                for name, names, rows_of in looked_up
+            ]
+            pages.append(batch.get_column(Col.REQUEST).rle())
+            for name in ("item", "label", "weight", "time", "rank"):
+                here[name][:] = batch.get_column(name).to_numpy()
+            for job in jobs:
+                job.result()
+            start += batch.height
     return rows._replace(
-        query=known_of[rows.query],
-        text=text_of[rows.query],
         request=_request_numbers(pl.concat(pages) if pages else pl.Series([], dtype=_RUNS)),
         rank=_rank(rows.rank, rows.time),
     )
 
 
-def _by_runs(values: pl.Series, rows_of: Callable[[pl.Series], Ints]) -> Ints:
-    """Return the row of each value, looked up once a run: the rows of a page agree in all but the item."""
+_RowsOf = Callable[[pl.Series], tuple[Ints, ...]]
+
+
+def _look_up(values: pl.Series, rows_of: _RowsOf, into: list[Ints]) -> None:
+    """Write the rows of each value, looked up once a run: the rows of a page agree in all but the item."""
     runs = values.rle().struct
-    return np.repeat(rows_of(runs.field("value").alias(values.name)), runs.field("len").to_numpy())
+    length = runs.field("len").to_numpy()
+    for column, found in zip(into, rows_of(runs.field("value").alias(values.name)), strict=True):
+        column[:] = np.repeat(found, length)
 
 
 def _request_numbers(pages: pl.Series) -> Ints:
@@ -147,8 +160,9 @@ def task_rows(names: pl.Series, tasks: tuple[str, ...]) -> Ints:
 
 def _rank(order: Ints, time: NDArray[np.float64]) -> Ints:
     """Return the place of each row: by ``order``, where that is null before those by ``time``, else as in the table."""
-    by_time = np.where((order != _NEVER) | np.isnan(time), -np.inf, time)  # equal orders keep the order of rows
-    placed = np.argsort(by_time, kind="stable") if (order == _NEVER).all() else np.lexsort((by_time, order))
+    undecided = order == _NEVER
+    by_time = np.where(undecided & ~np.isnan(time), time, -np.inf)  # equal orders keep the order of rows
+    placed = np.argsort(by_time, kind="stable") if undecided.all() else np.lexsort((by_time, order))
     rank = np.empty(len(placed), dtype=np.int64)
     rank[placed] = np.arange(len(placed))
     return rank
@@ -179,35 +193,34 @@ def build_past(rows: EventRows, users: int, queries: int, *, ordered: bool) -> P
     pair = np.where((rows.user > UNKNOWN) & (rows.query > UNKNOWN), rows.user * queries + rows.query, -1)
     keys = np.unique(pair[rows.engaged & (pair >= 0)])
     list_of = list_of_key(keys, pair)
-    by_rank = np.argsort(rows.rank, kind="stable")
-    lists = partial(_lists, rows, by_rank, ordered=ordered)
+    lists = partial(_lists, rows, ordered=ordered)
     with ThreadPoolExecutor(2) as pool:  # sorting leaves the interpreter free
         found = pool.map(lists, (rows.user, list_of), (users, len(keys) + 2))
         (history, end), (query_history, query_end) = found
     return Past(history, query_history, keys, end, query_end, *_pages(rows, ordered=ordered))
 
 
-def _lists(rows: EventRows, by_rank: Ints, key: Ints, keys: int, *, ordered: bool) -> tuple[History, Ints]:
+def _lists(rows: EventRows, key: Ints, keys: int, *, ordered: bool) -> tuple[History, Ints]:
     """Return the list of engagements of each ``key`` (E,), and where each row's knowledge of its own list ends."""
-    engaged = by_rank[rows.engaged[by_rank]]
+    engaged = np.flatnonzero(rows.engaged)
+    engaged = engaged[np.argsort(rows.rank[engaged], kind="stable")]
     history = History.build(key[engaged], rows.item[engaged], keys, ordered=ordered, time=rows.time[engaged])
-    return history, _known_before(rows, key, by_rank, history) if ordered else history.ends(key)
+    return history, _known_before(rows, key) if ordered else history.ends(key)
 
 
-def _known_before(rows: EventRows, key: Ints, by_rank: Ints, history: History) -> Ints:
+def _known_before(rows: EventRows, key: Ints) -> Ints:
     """Return where the list of each row's key ends before the first row of its request, (E,) absolute."""
-    by_key = by_rank[np.argsort(key[by_rank], kind="stable")]  # rows by key, then by order
-    engaged = rows.engaged[by_key].astype(np.int64)
-    before = np.cumsum(engaged) - engaged
-    sorted_key = key[by_key]
-    new = np.concatenate([[True], sorted_key[1:] != sorted_key[:-1]])[: len(key)]
-    count = np.empty(len(key), dtype=np.int64)
-    count[by_key] = before - np.maximum.accumulate(np.where(new, before, 0))  # what came before never falls
+    span = rows.rank.max(initial=0) + 1
+    kept = rows.engaged & (key > UNKNOWN)
+    engagements = np.sort(key[kept] * span + rows.rank[kept])  # as the lists have them: by key, then in order
     group = _groups(key, rows.request)
-    least = np.full(group.max(initial=-1) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(least, group, count)
-    known = np.where(key > UNKNOWN, least[group], 0)
-    return history.start[key] + known
+    groups = group.max(initial=-1) + 1
+    first = np.full(groups, span)
+    np.minimum.at(first, group, rows.rank)
+    key_of = np.zeros(groups, dtype=np.int64)
+    key_of[group] = key
+    end: Ints = np.searchsorted(engagements, key_of * span + first)[group]
+    return end
 
 
 def _groups(key: Ints, request: Ints) -> Ints:
