@@ -48,8 +48,7 @@ class ExternalBlock(Block):
 
     def read(self, reading: Reading) -> dict[str, Dense]:
         """Return the shifted scores of every item for the user, 0 = none."""
-        user = np.where(reading.rows.user < self.scores.shape[0], reading.rows.user, UNKNOWN)
-        return {"external": dense(self.scores[user])}
+        return {"external": dense(self.scores[reading.rows.user])}
 
     def features(self, found: Found) -> tuple[Dense, ...]:
         """Return the standardised score, and whether there is one."""
