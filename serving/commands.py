@@ -1,4 +1,4 @@
-"""The commands of serving: ``rank`` and ``export``. At module level typer alone, so that help is fast."""
+"""The commands of serving: ``rank``, ``index`` and ``export``. At module level typer alone, so that help is fast."""
 
 from __future__ import annotations
 
@@ -38,6 +38,35 @@ def rank(
     left_out = ranker.exclude_seen if exclude_seen is None else parse(exclude_seen, ranker.tasks)
     answer = ranker.rank([request], top_k, left_out)
     print_ranking(ranking(answer, ranker.items))
+
+
+def index(
+    run: Run,
+    factory: Annotated[
+        str | None, typer.Option(help="auto, Flat, compressed, or a factory string of faiss, e.g. HNSW32,SQ8.")
+    ] = None,
+    ef_construction: Annotated[int | None, typer.Option(min=1, help="What a graph looks at when it is built.")] = None,
+    ef_search: Annotated[int | None, typer.Option(min=1, help="What a graph keeps in view in a search.")] = None,
+    nprobe: Annotated[int | None, typer.Option(min=1, help="Inverted lists that a search reads.")] = None,
+    over_fetch: Annotated[float | None, typer.Option(min=1.0, help="Times as many items to score exactly.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads that build.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No summary.")] = False,
+) -> None:
+    """Build the index of a run folder again; what is not given stays as it was."""
+    from serving.index_rebuild import rebuild
+    from serving.locate import locate
+
+    given = {
+        "factory": factory,
+        "ef_construction": ef_construction,
+        "ef_search": ef_search,
+        "nprobe": nprobe,
+        "over_fetch": over_fetch,
+        "threads": threads,
+    }
+    built = rebuild(locate(run), {name: value for name, value in given.items() if value is not None})
+    if not quiet:
+        typer.echo(f"{run}: {built.factory} of {built.items:,} items, {built.width} components")
 
 
 def export(

@@ -16,9 +16,11 @@ from features.imputation import RequestRows
 from features.queries import QueryTable
 from features.store import Features
 from serving.assemble import context_tensors, item_tensors
-from serving.candidates import all_items, blocked_items, from_evidence, merge
+from serving.candidates import EVERYTHING, SPACE, Brought, all_items, blocked_items, from_evidence, merge
 from serving.config import ServingConfig
+from serving.further import Further, continued
 from serving.index import Index
+from serving.index_approximate import check_factory
 from serving.order import tie_ranks, top_k
 from unicorn.batch import Contexts
 from unicorn.model import ItemSide, RequestSide, UniCoRn
@@ -35,12 +37,21 @@ class Block(NamedTuple):
     blocked: NDArray[np.bool_]
 
 
+class Candidates(NamedTuple):
+    """What the first stage finds for a block of requests. B = requests, L = candidates."""
+
+    items: NDArray[np.int64]  # (B, L) ascending item rows, 0 = padding in front; the same however long a list is
+    brought: Brought  # by source
+    further: Further | None  # what a list goes on with; None = there are as many candidates as are asked for
+
+
 class Listed(NamedTuple):
     """Requests with their candidates, and all that the ranker reads of them but its own weights. L = candidates."""
 
     contexts: Contexts
     candidates: NDArray[np.int64]  # (B, L) item rows, 0 = padding
     pairs: NDArray[np.float32]  # (B, L, F)
+    further: Further | None = None  # what follows when all of them are served
 
 
 class Requests(NamedTuple):
@@ -81,10 +92,11 @@ class Engine:
 
     @classmethod
     def build(cls, features: Features, model: UniCoRn, config: ServingConfig, index: Index | None = None) -> Engine:
-        """Encode the catalogue with ``model``, and index it unless its ``index`` is given."""
+        """Encode the catalogue with ``model``; without its ``index``, what is encoded is searched exactly."""
         model.eval()
         with torch.inference_mode():
             side = model.encode_items(item_tensors(features))
+        check_factory(config.index, side.indexed.shape[1])
         ids = features.catalogue.frame.get_column(Col.ITEM)
         ties = torch.from_numpy(np.concatenate([[len(ids)], tie_ranks(ids)]))
         return cls(features, model, config, side, index or Index(side.indexed), ties)
@@ -125,13 +137,36 @@ class Engine:
         return Block(requests.rows, filled, contexts, self.encode(contexts), evidence, blocked)
 
     @torch.inference_mode()
-    def candidates(self, block: Block, at_least: int) -> NDArray[np.int64]:
-        """Return the candidates (B, L) of a block, 0 = padding; the space brings ``at_least`` so many."""
+    def brought(self, block: Block) -> Brought:
+        """Return by source what it brings for a block of requests."""
         sizes = self.config.candidates
         if self.features.catalogue.rows - 1 <= sizes.everything:
-            return all_items(block.blocked)
-        near = self.index.search(block.request.searched, block.blocked, max(sizes.space, at_least))
-        return merge([near, *from_evidence(block.evidence, block.blocked, sizes)])
+            return {EVERYTHING: all_items(block.blocked)}
+        near = np.zeros((len(block.blocked), 1), dtype=np.int64)
+        if sizes.space:
+            near = self.index.search(block.request.searched, block.blocked, sizes.space)
+        return {SPACE: near} | from_evidence(block.evidence, block.blocked, sizes)
+
+    def find(self, block: Block, at_least: int) -> Candidates:
+        """Return the candidates of a block, and what follows them where that makes ``at_least`` so many items."""
+        brought = self.brought(block)
+        if EVERYTHING in brought:
+            return Candidates(brought[EVERYTHING], brought, None)
+        items = merge(brought.values(), self.config.candidates.total, self.ties)
+        found = (items > 0).sum(axis=1, keepdims=True)  # (B, 1)
+        most = at_least - int(found.min(initial=at_least))
+        if most <= 0:
+            return Candidates(items, brought, None)
+        taken = block.blocked.copy()
+        np.put_along_axis(taken, items, True, axis=1)
+        near, scores = self.nearest(block.request.searched, taken, most)
+        near = np.where(found + np.arange(near.shape[1]) < at_least, near, 0)
+        return Candidates(items, brought, Further(near, scores))
+
+    def candidates(self, block: Block, at_least: int) -> NDArray[np.int64]:
+        """Return the item rows (B, L) that ``find`` finds, 0 = padding."""
+        found = self.find(block, at_least)
+        return found.items if found.further is None else np.concatenate([found.items, found.further.items], axis=1)
 
     def pairs(self, block: Block, candidates: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the context × candidate features (B, L, F)."""
@@ -140,8 +175,8 @@ class Engine:
     def list_candidates(self, requests: Requests, exclude_seen: NDArray[np.bool_], count: int) -> Listed:
         """Return requests with their candidates, enough of them for ``count`` answers."""
         block = self.prepare(requests, exclude_seen)
-        candidates = self.candidates(block, count)
-        return Listed(block.contexts, candidates, self.pairs(block, candidates))
+        found = self.find(block, count)
+        return Listed(block.contexts, found.items, self.pairs(block, found.items), found.further)
 
     def score(self, block: Block, candidates: NDArray[np.int64]) -> Tensor:
         """Return logits (B, L) of ``candidates`` (B, L), ``-inf`` for padding."""
@@ -165,7 +200,8 @@ class Engine:
 
     def rank_listed(self, listed: Listed, count: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the best of listed candidates, as ``rank`` does."""
-        return self._order(listed.candidates, self.score_listed(listed), count)
+        items, scores = self._order(listed.candidates, self.score_listed(listed), count)
+        return (items, scores) if listed.further is None else continued(items, scores, listed.further, count)
 
     @torch.inference_mode()
     def retrieve(
@@ -173,10 +209,16 @@ class Engine:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return what the space alone finds, as ``rank`` does."""
         contexts, _ = self.contexts(requests)
-        request = self.encode(contexts)
-        found = self.index.search(request.searched, self.blocked(requests.rows, exclude_seen), count)
+        return self.nearest(self.encode(contexts).searched, self.blocked(requests.rows, exclude_seen), count)
+
+    @torch.inference_mode()
+    def nearest(
+        self, searched: Tensor, blocked: NDArray[np.bool_], count: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return what the space alone finds, as ``retrieve`` does, of requests that are encoded: ``[c ; w]``."""
+        found = self.index.search(searched, blocked, count)
         at = torch.from_numpy(found)
-        scores = (self.side.indexed[at] @ request.searched.unsqueeze(-1)).squeeze(-1)
+        scores = (self.side.indexed[at] @ searched.unsqueeze(-1)).squeeze(-1)
         return self._order(found, scores.masked_fill(at == 0, -torch.inf), count)
 
     def _order(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -28,8 +28,9 @@ def write(folder: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
         folder: all its files, at any depth, are hashed, but for hidden ones and those in hidden folders.
         metadata: what else to tell, e.g. the data hash and the seed; must not hold ``files`` or ``format``.
     """
-    manifest = {"format": FORMAT, **metadata, "files": _describe(folder)}
-    write_text(folder / NAME, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    described = _describe(folder, (path for path in files(folder) if path != folder / NAME))
+    manifest = {"format": FORMAT, **metadata, "files": described}
+    _write(folder, manifest)
     return manifest
 
 
@@ -54,16 +55,22 @@ def read(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def verify(folder: Path) -> dict[str, Any]:
+def verify(folder: Path, without: str | None = None) -> dict[str, Any]:
     """Return the manifest if every file that it lists is there as it was written.
 
     Files that it does not list are no concern: nothing reads them.
+
+    Args:
+        folder: that it describes.
+        without: files whose names start so are passed over, because they are about to be written again.
 
     Raises:
         DataError: there is no manifest, or a file is missing or has another hash.
     """
     manifest = read(folder)
     for name, facts in manifest["files"].items():
+        if without is not None and name.startswith(without):
+            continue
         path = folder / name
         if not path.is_file():
             raise DataError(f"{path}: missing, but {NAME} lists it. Restore it, or fit again.")
@@ -74,6 +81,14 @@ def verify(folder: Path) -> dict[str, Any]:
                 "Restore it, or fit again."
             )
     return manifest
+
+
+def renew(folder: Path, gone: tuple[str, ...], changed: Iterable[Path]) -> None:
+    """Let a manifest forget the files whose names start with ``gone``, and describe those that ``changed``."""
+    manifest = read(folder)
+    kept = {name: facts for name, facts in manifest["files"].items() if not name.startswith(gone)}
+    manifest["files"] = dict(sorted((kept | _describe(folder, changed)).items()))
+    _write(folder, manifest)
 
 
 def file_hash(path: Path) -> str:
@@ -93,12 +108,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _describe(folder: Path) -> dict[str, dict[str, Any]]:
+def _describe(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     return {
-        path.relative_to(folder).as_posix(): {"sha256": file_hash(path), "bytes": path.stat().st_size}
-        for path in files(folder)
-        if path != folder / NAME
+        path.relative_to(folder).as_posix(): {"sha256": file_hash(path), "bytes": path.stat().st_size} for path in paths
     }
+
+
+def _write(folder: Path, manifest: Mapping[str, Any]) -> None:
+    write_text(folder / NAME, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
 def files(folder: Path) -> list[Path]:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from features.columns import Col
 from features.errors import DataError
 from serving import exclusion
-from serving.engine import Engine
+from serving.candidates import brought_by
+from serving.engine import Candidates, Engine
 from serving.engine import Requests as RequestBlock
+from serving.further import FURTHER
 from serving.locate import locate
 from serving.requests import Requests, as_requests, check_top_k
 from serving.run import RunFacts, load_run
@@ -27,6 +29,8 @@ ANSWER = {
     Col.SCORE: pl.Float32(),
 }
 """Columns of an answer."""
+SOURCES = "sources"
+"""Column of a candidate: the names of what brought it."""
 
 
 class Ranker:
@@ -99,7 +103,9 @@ class Ranker:
 
         Returns:
             ``request_id``, ``task``, ``rank`` (from 1), ``item_id`` and ``score`` (a logit, larger is better). A
-            request that names candidates gets exactly these; it is for the caller to filter them.
+            request that names candidates gets exactly these; it is for the caller to filter them. A list that goes on
+            when all candidates are served goes on with the nearest items of the space, whose scores are no logits but
+            go on falling: a short list is the beginning of a longer one.
 
         Raises:
             DataError: a request is wrong.
@@ -130,7 +136,10 @@ class Ranker:
         """Return what the first stage finds for each request, which ``rank`` of the same arguments puts in order.
 
         Returns:
-            ``request_id``, ``task``, ``item_id``, in the order of the requests; the items of one in no order.
+            ``request_id``, ``task``, ``item_id`` and ``sources``, in the order of the requests; the items of one in no
+            order. The sources of an item are those that brought it, by the settings of ``serving.candidates`` that say
+            how many: ``space``, ``affinity``, …, or ``everything`` where the catalogue is ranked whole. What follows
+            the candidates in a list that is longer than they are is of the source ``further``.
 
         Raises:
             DataError: a request is wrong.
@@ -140,11 +149,9 @@ class Ranker:
         excluded = self._excluded(exclude_seen)
         parts = []
         for block in self._blocks(frame):
-            found = self.engine.candidates(self.engine.prepare(self._read(block), excluded), top_k)
-            row, place = np.nonzero(found)
-            named = block.select(Col.REQUEST, Col.TASK)[row]
-            parts.append(named.with_columns(self._ids.gather(found[row, place]).alias(Col.ITEM)))
-        schema = {name: ANSWER[name] for name in (Col.REQUEST, Col.TASK, Col.ITEM)}
+            found = self.engine.find(self.engine.prepare(self._read(block), excluded), top_k)
+            parts.append(self._candidates(block, found))
+        schema = {name: ANSWER[name] for name in (Col.REQUEST, Col.TASK, Col.ITEM)} | {SOURCES: pl.List(pl.String)}
         return pl.concat(parts) if parts else pl.DataFrame(schema=schema)
 
     def score(self, requests: Requests) -> pl.DataFrame:
@@ -181,6 +188,21 @@ class Ranker:
                 Col.SCORE: scores[row, place],
             },
             schema=ANSWER,
+        )
+
+    def _candidates(self, requests: pl.DataFrame, found: Candidates) -> pl.DataFrame:
+        names = [*found.brought, FURTHER]
+        items, brought = found.items, brought_by(found.items, found.brought.values())
+        if found.further is not None:
+            last = np.full(found.further.items.shape, 1 << len(found.brought))
+            items = np.concatenate([items, found.further.items], axis=1)
+            brought = np.concatenate([brought, last], axis=1)
+        row, place = np.nonzero(items)
+        sets, which = np.unique(brought[row, place], return_inverse=True)  # few sets of sources among many items
+        named = [[name for bit, name in enumerate(names) if mask >> bit & 1] for mask in sets.tolist()]
+        return requests.select(Col.REQUEST, Col.TASK)[row].with_columns(
+            self._ids.gather(items[row, place]).alias(Col.ITEM),
+            pl.Series(SOURCES, named, dtype=pl.List(pl.String)).gather(which),
         )
 
     def _score(self, requests: pl.DataFrame) -> pl.DataFrame:

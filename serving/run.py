@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from features.config import FeatureConfig
 from features.store import Features, load_features, save_features
-from serving import manifest
+from serving import manifest, quality_weights
 from serving.config import ServingConfig
 from serving.engine import Engine
 from serving.index import Index
@@ -28,7 +28,7 @@ class RunFacts:
     """What a run says of itself."""
 
     model_id: str
-    """Hash of weights and features."""
+    """Hash of weights and features, and behind it that of the quality weights where they were tuned."""
     data_hash: str
     """Hash of the data folder that it was fitted on."""
     fitted_on: tuple[str, ...]
@@ -56,7 +56,7 @@ def save_run(folder: Path, engine: Engine, facts: Mapping[str, Any]) -> None:
         **facts,
     }
     (folder / MODEL).write_text(json.dumps(described, indent=1) + "\n")
-    engine.index.save(folder / INDEX, model_id(folder))
+    Index.build(engine.side.indexed, engine.config.index).save(folder / INDEX, model_id(folder))
     for path in folder.rglob("*.safetensors"):  # which safetensors makes for the owner's eyes alone
         path.chmod((folder / MODEL).stat().st_mode)
 
@@ -76,7 +76,20 @@ def load_run(folder: Path) -> tuple[Engine, RunFacts]:
     Raises:
         DataError: a file is missing or was changed, or the weights do not fit the features.
     """
-    manifest.verify(folder)
+    engine, facts = load_model(folder, manifest.verify(folder)["files"])
+    return replace(engine, index=Index.load(folder / INDEX, model_id(folder))), facts
+
+
+def load_model(folder: Path, listed: Iterable[str]) -> tuple[Engine, RunFacts]:
+    """Return what ``load_run`` returns, with an exact index of vectors encoded now in the place of the stored one.
+
+    Args:
+        folder: of the run.
+        listed: the files that its manifest names, which were checked.
+
+    Raises:
+        DataError: the weights do not fit the features.
+    """
     described = json.loads((folder / MODEL).read_text())
     features: Features = load_features(
         folder / FEATURES, from_dict(FeatureConfig, described["features"], f"{folder / MODEL}: features")
@@ -87,9 +100,13 @@ def load_run(folder: Path) -> tuple[Engine, RunFacts]:
     )
     load_weights(model, folder / WEIGHTS)
     name = model_id(folder)
+    tuned = quality_weights.load(model.space, folder, listed, name, features.tasks, features.statistics.quality.names)
     serving = from_dict(ServingConfig, described["serving"], f"{folder / MODEL}: serving")
-    engine = Engine.build(features, model, serving, Index.load(folder / INDEX, name))
+    engine = Engine.build(features, model, serving)
     tasks = described.get("train_tasks")  # a run of an earlier version does not say, and was trained on all
     return engine, RunFacts(
-        name, described["data_hash"], tuple(described["fitted_on"]), None if tasks is None else tuple(tasks)
+        model_id=name if tuned is None else f"{name}-{tuned}",
+        data_hash=described["data_hash"],
+        fitted_on=tuple(described["fitted_on"]),
+        train_tasks=None if tasks is None else tuple(tasks),
     )

@@ -122,6 +122,23 @@ def diagnose(
     diagnose_folder(data, exclude_seen, json, seed, quiet=quiet)
 
 
+def tune_quality(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run folder.")],
+    data: Annotated[Path, typer.Option(help="The data folder that the run was fitted on.")],
+    trials: Annotated[int, typer.Option(help="Weights tried on each half of the valid requests of a task.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of the halves, the trials and the intervals.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Tune how much the quality of items counts in the space, per task, on what users engaged with in valid.
+
+    The weights are chosen with the model that was fitted on train alone, and kept where requests confirm them that did
+    not choose them; the ranker stays as it is.
+    """
+    from training.quality.tune import tune_quality as tune
+
+    tune(run, data, trials, seed, quiet=quiet, progress=not quiet)
+
+
 def demo(
     out: Annotated[Path, typer.Option(help="The folder that takes everything.")] = Path("demo"),
     items: Annotated[int | None, typer.Option(help="Items of the world.")] = None,

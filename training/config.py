@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal
 
 from features.columns import TASKS
 from features.config import FeatureConfig
@@ -67,16 +68,40 @@ class StageConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SpaceStageConfig(StageConfig):
-    """Training of the space: sampled softmax over in-batch and uniform negatives."""
+    """Training of the space on engaged rows against negatives of several kinds."""
 
     max_steps: int = 1500
     """Steps at most."""
     max_rounds: int = 12
     """Most validations of the stage."""
-    negatives: int = 1024
+    loss: Literal["softmax", "hinge"] = "softmax"
+    """``softmax`` over sampled columns, or ``hinge`` with a learned threshold for each engagement level."""
+    margin: float = 0.1
+    """Distance in cosine that the hinge demands from a threshold."""
+    uniform: int = 1024
     """Uniform negatives of a step, shared by its requests."""
+    zeros: int = 0
+    """Logged zeros of a step at most: what was shown beside a target and not engaged with, negative for its request."""
+    hard: int = 0
+    """Mined negatives of a step, shared by its requests: near a request in the space as it stood before the round."""
+    hard_depth: int = 100
+    """How far down the ranking of a request mined negatives come from."""
+    hard_pool: int = 20_000
+    """Items of a larger catalogue that are searched for them in a round."""
+    hard_first: float = 0.0
+    """Weight of mined negatives at the first step; uniform ones weigh what is left to 1."""
+    hard_last: float = 0.5
+    """Weight of mined negatives at the end of the ramp, which is linear."""
+    hard_ramp: int = 500
+    """Steps of the ramp."""
     task_balance: float = 0.5
     """0 weighs every row alike, 1 every task alike."""
+
+    def hard_weight(self, step: int) -> float:
+        """Return what mined negatives weigh at ``step``, from 0; 0 where there are none."""
+        if not self.hard:
+            return 0.0
+        return self.hard_first + (self.hard_last - self.hard_first) * min(step / max(self.hard_ramp, 1), 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from serving.engine import Engine, Requests
 from training.batches import generator
 from training.config import DropoutConfig, RankerStageConfig
 from training.negatives import Unfit, draw
-from training.space_stage import task_weights
+from training.space_data import task_weights
 
 _STAGE = 2
 

@@ -25,7 +25,8 @@ from training.holdout import Manner, ranker_rows
 from training.lists import Lists, build_lists
 from training.ranker_stage import RankerStage
 from training.schedule import Outcome, schedule
-from training.space_stage import SpaceData, SpaceStage
+from training.space_data import SpaceData
+from training.space_stage import SpaceStage
 from training.stage import run_stage
 from training.validation import Validation
 from unicorn.model import UniCoRn

@@ -93,7 +93,7 @@ class RankerStage(Stage[ListBatch]):
         with torch.no_grad():
             encoded = model.space.items(self.items)
         self.vector = encoded.vector
-        self.indexed = model.space.index_vectors(encoded.vector, self.items.quality).detach()
+        self.scaled = (model.space.scale * encoded.vector).detach()
         self.described = torch.cat([encoded.parts.flatten(1), self.items.quality, self.items.quality_missing], dim=1)
         self._standardise(make)
 
@@ -108,14 +108,14 @@ class RankerStage(Stage[ListBatch]):
             for step in range(_STANDARD_STEPS):
                 batch = make(step)
                 request = self.model.encode_requests(batch.contexts, self.vector)
-                parts.append(self._raw(request.searched, batch)[batch.item != 0])  # (n, F + 1)
+                parts.append(self._raw(request.vector, batch)[batch.item != 0])  # (n, F + 1)
             raw = torch.cat(parts)
             deviation = raw.std(dim=0, correction=0)
             self.model.ranker.mean.copy_(raw.mean(dim=0))
             self.model.ranker.deviation.copy_(deviation.masked_fill(deviation < _CONSTANT, torch.inf))
 
-    def _raw(self, searched: Tensor, batch: ListBatch) -> Tensor:
-        score = (self.indexed[batch.item] @ searched.unsqueeze(-1)).squeeze(-1)  # (B, L)
+    def _raw(self, vector: Tensor, batch: ListBatch) -> Tensor:
+        score = (self.scaled[batch.item] @ vector.unsqueeze(-1)).squeeze(-1)  # (B, L)
         return torch.cat([score.unsqueeze(-1), batch.pairs], dim=-1)
 
     @property
@@ -128,7 +128,7 @@ class RankerStage(Stage[ListBatch]):
         model = self.model
         with torch.autocast("cpu", enabled=False):  # the space's score tells near items apart by its last digits
             request = model.encode_requests(batch.contexts, self.vector)
-            raw = self._raw(request.searched, batch)
+            raw = self._raw(request.vector, batch)
         distinct, place = batch.item.unique(return_inverse=True)
         hidden = model.ranker.item(self.described[distinct])[place]  # (B, L, hidden)
         logits = model.ranker(request, model.one_hot(batch.contexts.task), self.vector[batch.item], hidden, raw)

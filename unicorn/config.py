@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+LEVELS = 4
+"""Engagement levels that have a threshold of their own in the space."""
+
 
 def _require(place: str, **least: tuple[float, float]) -> None:
     """Refuse a value, given with the ``least`` that makes sense, that is below it."""

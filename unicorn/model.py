@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from unicorn.batch import Contexts, Encoded, Items
-from unicorn.config import ModelConfig, ModelSizes
+from unicorn.config import LEVELS, ModelConfig, ModelSizes
 from unicorn.layers import Cross, Residual
 from unicorn.towers import ContextTower, ItemTower, SharedTables
 
@@ -37,6 +38,7 @@ class Space(nn.Module):
         self.items = ItemTower(sizes, width, shared)
         self.contexts = ContextTower(sizes, width, shared)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(config.space.temperature)))
+        self.threshold_steps = nn.Parameter(torch.full((LEVELS,), -2.0))  # from one level to the next
         self.register_buffer("quality_weight", torch.zeros(sizes.tasks, sizes.quality))  # w, tuned after training
         self.quality_weight: Tensor
 
@@ -44,6 +46,11 @@ class Space(nn.Module):
     def scale(self) -> Tensor:
         """s, the learned inverse temperature."""
         return self.log_scale.exp()
+
+    @property
+    def thresholds(self) -> Tensor:
+        """The cosine (K,), ascending, from which an item is worth an engagement of each level; learned by the hinge."""
+        return torch.cumsum(functional.softplus(self.threshold_steps), dim=0)
 
     def index_vectors(self, vector: Tensor, quality: Tensor) -> Tensor:
         """Return what is indexed, ``[s·v ; q]`` (M, D + Q)."""
@@ -162,11 +169,15 @@ class UniCoRn(nn.Module):
 
     def one_hot(self, task: Tensor) -> Tensor:
         """Return tasks (B,) as (B, T) float32."""
-        return torch.nn.functional.one_hot(task, self.sizes.tasks).float()
+        return functional.one_hot(task, self.sizes.tasks).float()
 
     def features(self, request: RequestSide, items: ItemSide, candidates: Tensor, pairs: Tensor) -> Tensor:
-        """Return the numbers (B, L, F + 1) of ``candidates`` (B, L): the space score, then ``pairs`` (B, L, F)."""
-        score = (items.indexed[candidates] @ request.searched.unsqueeze(-1)).squeeze(-1)  # (B, L)
+        """Return the numbers (B, L, F + 1) of ``candidates`` (B, L): ``s·<c, v>``, then ``pairs`` (B, L, F).
+
+        Without ``<w, q>``, which is tuned after the ranker was trained: it decides what is found, not what is learned.
+        """
+        width = request.vector.shape[1]
+        score = (items.indexed[candidates, :width] @ request.vector.unsqueeze(-1)).squeeze(-1)  # (B, L)
         return torch.cat([score.unsqueeze(-1), pairs], dim=-1)
 
     def score(self, request: RequestSide, task: Tensor, items: ItemSide, candidates: Tensor, pairs: Tensor) -> Tensor:

@@ -54,6 +54,11 @@ def test_a_large_catalogue_is_searched(engine, requests):
         assert len(set(row[row > 0])) == (row > 0).sum()
 
 
+def with_sizes(engine, **sizes):
+    serving = replace(engine.config, candidates=replace(engine.config.candidates, **sizes))
+    return replace(engine, config=serving)
+
+
 def test_what_is_nearest_in_the_space_is_always_a_candidate(engine, requests):
     block = engine.prepare(requests, none_excluded(engine))
     near = engine.index.search(block.request.searched, block.blocked, 4)
@@ -62,10 +67,111 @@ def test_what_is_nearest_in_the_space_is_always_a_candidate(engine, requests):
         assert set(found) <= set(listed)
 
 
-def test_as_many_candidates_are_searched_as_are_asked_for(engine, requests):
-    items = engine.features.catalogue.rows - 1
+def test_candidates_are_what_their_sources_bring(engine, requests):
     block = engine.prepare(requests, none_excluded(engine))
-    assert engine.candidates(block, items).shape[1] == items
+    brought, found = engine.brought(block), engine.find(block, 1)
+    assert list(brought)[:2] == ["space", "query"]
+    assert found.further is None
+    for row, items in enumerate(found.items):
+        assert set(items) - {0} == {item for rows in brought.values() for item in rows[row]} - {0}
+
+
+def test_a_catalogue_that_is_ranked_whole_has_one_source_and_no_limit(engine, requests):
+    small = whole(with_sizes(engine, total=3))
+    block = small.prepare(requests, none_excluded(engine))
+    found = small.find(block, 100)
+    assert list(found.brought) == ["everything"] and found.further is None
+    assert (found.items > 0).sum(axis=1).tolist() == (~block.blocked).sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("total", [1, 6])
+def test_no_request_has_more_candidates_than_the_limit(engine, requests, total):
+    block = engine.prepare(requests, none_excluded(engine))
+    free, limited = engine.find(block, 1).items, with_sizes(engine, total=total).find(block, 1).items
+    assert limited.shape[1] == total
+    for before, after in zip(free, limited, strict=True):
+        assert set(after) <= set(before) | {0}
+        assert (after > 0).sum() == min(total, (before > 0).sum())
+
+
+def test_a_source_of_size_0_brings_nothing(engine, requests):
+    nothing = with_sizes(engine, **dict.fromkeys(vars(engine.config.candidates), 0))
+    block = nothing.prepare(requests, none_excluded(engine))
+    assert nothing.find(block, 0).items.tolist() == [[0]] * len(REQUESTS)
+    assert nothing.rank(requests, none_excluded(engine), 0)[0].shape == (len(REQUESTS), 0)
+    items, _ = nothing.rank(requests, none_excluded(engine), 5)  # the space goes on where there are no candidates
+    assert (items == nothing.retrieve(requests, none_excluded(engine), 5)[0]).all()
+
+
+def test_as_many_items_are_found_as_are_asked_for(engine, requests):
+    block = engine.prepare(requests, none_excluded(engine))
+    for count in (1, 20, 30, 1000):
+        found = engine.find(block, count)
+        own = (found.items > 0).sum(axis=1)
+        more = 0 if found.further is None else (found.further.items > 0).sum(axis=1)
+        assert (own + more == np.maximum(own, np.minimum(count, (~block.blocked).sum(axis=1)))).all()
+        every = engine.candidates(block, count)
+        assert [len(set(row) - {0}) for row in every] == list(own + more)
+        assert not np.take_along_axis(block.blocked, every, axis=1)[every > 0].any()
+
+
+def test_a_short_list_is_the_beginning_of_a_long_one(engine, requests):
+    excluded = engine.excluded(("recommendation",))
+    items, scores = engine.rank(requests, excluded, 1000)
+    candidates = engine.find(engine.prepare(requests, excluded), 1).items
+    assert items.shape[1] > candidates.shape[1]  # some of them follow the candidates
+    for row, (found, score) in enumerate(zip(items, scores, strict=True)):
+        assert set(candidates[row]) - {0} == set(found[: (candidates[row] > 0).sum()])
+        assert (np.diff(score[found > 0]) <= 0).all()
+    for count in (1, 10, 25, 33):
+        short_items, short_scores = engine.rank(requests, excluded, count)
+        assert (short_items == items[:, :count]).all()
+        np.testing.assert_array_equal(short_scores, scores[:, :count])
+
+
+def test_what_follows_the_candidates_is_in_the_order_of_the_space(engine, requests):
+    excluded = none_excluded(engine)
+    block = engine.prepare(requests, excluded)
+    items, _ = engine.rank(requests, excluded, 1000)
+    near, _ = engine.retrieve(requests, excluded, 1000)
+    candidates = engine.find(block, 1).items
+    for row, found in enumerate(items):
+        own = set(candidates[row]) | {0}
+        following = [item for item in found if item and item not in own]
+        assert following and following == [item for item in near[row] if item not in own]
+
+
+def test_an_allow_list_is_kept_by_every_source(engine, requests):
+    block = engine.prepare(requests, none_excluded(engine))
+    allowed = np.zeros_like(block.blocked)
+    allowed[0, [2, 5, 11]] = True
+    allowed[1:, 1::2] = True
+    filtered = block._replace(blocked=block.blocked | ~allowed)
+    found = engine.find(filtered, 100)
+    for rows in (found.items, found.further.items, *found.brought.values()):
+        assert np.take_along_axis(~filtered.blocked, rows, axis=1)[rows > 0].all()
+    assert sorted(engine.candidates(filtered, 100)[0].tolist())[-3:] == [2, 5, 11]
+    assert (engine.candidates(filtered, 100)[0] > 0).sum() == 3
+
+
+def test_nothing_left_after_the_filters_is_an_empty_answer(engine, requests, monkeypatch):
+    """The second request has nothing left; the others are answered as ever."""
+    blocked = Engine.blocked
+
+    def filtered(engine, rows, exclude_seen):
+        found = blocked(engine, rows, exclude_seen)
+        found[1] = True
+        return found
+
+    excluded = none_excluded(engine)
+    before, _ = engine.rank(requests, excluded, 100)
+    monkeypatch.setattr(Engine, "blocked", filtered)
+    items, scores = engine.rank(requests, excluded, 100)
+    assert (items[1] == 0).all() and np.isneginf(scores[1]).all()
+    others = np.arange(len(items)) != 1
+    assert (items[others] == before[others]).all()
+    assert (engine.retrieve(requests, excluded, 10)[0][1] == 0).all()
+    assert (whole(engine).rank(requests, excluded, 10)[0][1] == 0).all()
 
 
 def test_an_item_has_the_same_score_among_few_candidates_and_among_all(engine, requests):
@@ -169,7 +275,8 @@ def test_equal_scores_are_served_in_the_order_of_their_hashes(ranker, monkeypatc
     monkeypatch.setattr(UniCoRn, "score", lambda *arguments: torch.zeros(arguments[4].shape))
     ids = ranker.items["item_id"].to_list()
     by_hash = [item for _, item in sorted(zip(ranker.engine.ties[1:].tolist(), ids, strict=True))]
-    answer = ranker.rank([{"task": "search"}], len(ids))
+    ranked_whole = Ranker(whole(ranker.engine), ranker.facts)
+    answer = ranked_whole.rank([{"task": "search"}], len(ids))
     assert answer["item_id"].to_list() == by_hash
     named = ranker.rank([{"task": "search", "candidates": ids}], len(ids))
     assert named["item_id"].to_list() == by_hash

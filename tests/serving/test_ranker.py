@@ -10,6 +10,7 @@ from features.schema import SCHEMAS
 from features.split import with_split
 from features.tables import conform, open_data
 from serving.ranker import ANSWER, Ranker
+from serving.requests import as_requests
 from tests.training.worlds import GERMAN, REQUESTS, SILENT
 
 ITEMS = 40
@@ -222,4 +223,37 @@ def test_candidates_are_what_rank_puts_in_order(ranker):
         assert sorted(found) == sorted(ranked.filter(pl.col("request_id") == name)["item_id"])
     assert listed["request_id"].unique(maintain_order=True).to_list() == ["a", "b"]
     assert "i3" not in listed.filter(pl.col("request_id") == "b")["item_id"]
-    assert ranker.candidates([], 5).columns == ["request_id", "task", "item_id"]
+    assert ranker.candidates([], 5).schema == listed.schema
+    assert listed.columns == ["request_id", "task", "item_id", "sources"]
+
+
+def test_a_candidate_names_the_sources_that_brought_it(ranker):
+    requests = [{"request_id": "a", "task": "search", "query": "red", "user_id": "u1"}]
+    engine = ranker.engine
+    ids = ["", *ranker.items["item_id"]]
+    block = engine.prepare(ranker._read(as_requests(requests, ranker.tasks)), engine.excluded(ranker.exclude_seen))
+    brought = {name: {ids[row] for row in rows[0] if row} for name, rows in engine.brought(block).items()}
+    assert {"space", "query", "popularity"} <= brought.keys()
+    listed = ranker.candidates(requests, 1)
+    assert dict(listed.select("item_id", "sources").iter_rows()) == {
+        item: [name for name, items in brought.items() if item in items] for item in set().union(*brought.values())
+    }
+
+
+def test_what_follows_the_candidates_is_of_no_other_source(ranker):
+    requests = [
+        {"request_id": "a", "task": "search", "query": "red", "user_id": "u1"},
+        {"request_id": "b", "task": "recommendation"},
+    ]
+    few, many = ranker.candidates(requests, 1), ranker.candidates(requests, ITEMS)
+    assert many.filter(pl.col("sources") != ["further"]).equals(few)
+    assert not few["sources"].list.contains("further").any()
+    assert (few["sources"].list.len() > 0).all()
+    assert many.filter(request_id="b").height == ITEMS
+
+
+def test_a_request_has_the_same_candidates_beside_others_and_alone(ranker):
+    together = ranker.candidates(REQUESTS, 30)
+    for request in REQUESTS:
+        alone = ranker.candidates([request], 30)
+        assert alone.sort("item_id").equals(together.filter(request_id=request["request_id"]).sort("item_id"))

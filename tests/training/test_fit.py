@@ -201,7 +201,7 @@ def test_it_learns(tmp_path, tiny_encoder):
     """Users like chairs or lamps, and a query names a colour: chance finds a half and a quarter."""
     settings = config(tiny_encoder)
     stages = {
-        "space": SpaceStageConfig(batch=64, max_steps=200, negatives=40, learning_rate=0.02),
+        "space": SpaceStageConfig(batch=64, max_steps=200, uniform=40, learning_rate=0.02),
         "ranker": RankerStageConfig(batch=64, max_steps=200, learning_rate=0.02),
     }
     settings = replace(with_training(settings, **stages), serving=ServingConfig())

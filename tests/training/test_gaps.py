@@ -21,7 +21,7 @@ ANONYMOUS = {"request_id": "anonymous", "task": "search"}
 def shortest(encoder: str) -> FitConfig:
     """Return settings of one round a stage."""
     stages = {
-        "space": SpaceStageConfig(batch=64, max_steps=2, negatives=8),
+        "space": SpaceStageConfig(batch=64, max_steps=2, uniform=8),
         "ranker": RankerStageConfig(batch=32, max_steps=2, hard=4, uniform=2, zeros=1),
     }
     return with_training(config(encoder), valid_requests=10, **stages)

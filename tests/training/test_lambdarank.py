@@ -105,11 +105,13 @@ def test_what_it_cannot_learn_from_is_named(fitted, data, tmp_path, tiny_encoder
 def test_it_is_chosen_by_what_will_be_judged(fitted, data):
     """With seen items left out, the lists of valid are shorter by them."""
     opened, folder = open_run(str(fitted / "selection"), "valid"), open_data(data)
-    sizes = []
+    engine = opened.ranker.engine
+    whole = replace(engine.config, candidates=replace(engine.config.candidates, everything=1000))
+    engine, sizes = replace(engine, config=whole), []
     for exclude_seen in ((), ("search", "recommendation", "similar")):
         protocol = Protocol(split="valid", exclude_seen=exclude_seen)
         judged = read_judged(folder, replace(protocol, exclude_seen=("search", "recommendation", "similar")))
-        found = valid_rows(opened.ranker.engine, opened.config, judged, protocol)
+        found = valid_rows(engine, opened.config, judged, protocol)
         sizes.append(found.group.sum())
     assert sizes[1] < sizes[0]
 

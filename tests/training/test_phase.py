@@ -79,7 +79,7 @@ def test_what_is_served_has_graph_vectors_in_the_basis_that_the_model_learns_the
 
 
 def test_the_space_is_trained_on_the_other_rows_alone(prepared):
-    settings = SpaceStageConfig(negatives=4)
+    settings = SpaceStageConfig(uniform=4)
     data = SpaceData.build(prepared.blind, prepared.seen, ~prepared.own, settings, NO_DROPOUT, 0)
     assert not prepared.own[data.chosen].any()
     make = data.batches(Schedule(batch=64, round=1, rounds=1, fixed=True))

@@ -78,7 +78,7 @@ def test_features_are_standardised_over_what_is_real(stage):
             request = stage.model.encode_requests(batch.contexts, stage.vector)
             hidden = torch.zeros(*batch.item.shape, stage.model.config.ranker.hidden)
             real = batch.item != 0
-            raw.append(stage._raw(request.searched, batch))
+            raw.append(stage._raw(request.vector, batch))
             numbers.append(stage.model.ranker.first(request, stage.vector[batch.item], hidden, raw[-1])[1][real])
             raw[-1] = raw[-1][real]
     standard, spread = torch.cat(numbers), torch.cat(raw).std(dim=0, correction=0)

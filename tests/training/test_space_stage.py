@@ -16,7 +16,8 @@ from tests.features.feature_world import TASKS, events, items
 from tests.training.worlds import config
 from training.config import DropoutConfig, SpaceStageConfig
 from training.schedule import Schedule
-from training.space_stage import SpaceData, SpaceStage, task_weights
+from training.space_data import ByRequest, SpaceData, engagement_levels, task_weights
+from training.space_stage import SpaceStage
 from unicorn.model import UniCoRn
 
 NO_DROPOUT = DropoutConfig(**dict.fromkeys(DropoutConfig.__dataclass_fields__, 0.0))
@@ -41,7 +42,7 @@ def fitted(tiny_encoder):
 
 def stage(fitted, dropout=NO_DROPOUT, **changes):
     features, past = fitted
-    settings = SpaceStageConfig(**({"negatives": 4, "task_balance": 0.0} | changes))
+    settings = SpaceStageConfig(**({"uniform": 4, "task_balance": 0.0} | changes))
     data = SpaceData.build(features, past, np.ones(10, dtype=bool), settings, dropout, seed=0)
     torch.manual_seed(0)
     small = config("unused").model
@@ -58,31 +59,48 @@ def naive_loss(stage, batch):
         vector = space.items(stage.items).vector
         source = vector[batch.contexts.source] * (batch.contexts.source != 0).unsqueeze(-1)
         context = space.contexts(batch.contexts, source, vector).vector
-    targets = [int(item) for item in batch.target]
-    columns = targets + [int(item) for item in batch.negative]
+    hard = stage.data.config.hard_weight(batch.step)
+    targets = batch.target.tolist()
+    mined = stage.mined[batch.step].tolist() if hard else []
     engaged = [int(features.catalogue.ids.rows(pl.Series([i]))[0]) for i in ENGAGED]
+    of_request = {}
+    for item, request in zip(engaged, PAGES, strict=True):
+        of_request.setdefault(request, set()).add(item)
+    asked = stage.data.fitted.rows.request.tolist()[: len(PAGES)]
+    page_of = dict(zip(asked, PAGES, strict=True))
     total = 0.0
     for row, target in enumerate(targets):
-        terms = {}
-        for column, item in enumerate(columns):
-            if column != row and item == target:
-                continue  # another copy of the target
-            same_page = column < len(targets) and batch.request[column] == batch.request[row]
-            if column != row and same_page:
-                continue  # another target of the request
-            expected = len(targets) * engaged.count(item) / len(engaged) + len(batch.negative) / 6
-            score = space.scale.item() * float(context[row] @ vector[item])
-            terms[column] = score - math.log(expected)
-        total += float(batch.weight[row]) * (math.log(sum(map(math.exp, terms.values()))) - terms[row])
+        own = of_request[page_of[int(batch.request[row])]]
+        assert target in own
+
+        def score(item, row=row):
+            return space.scale.item() * float(context[row] @ vector[item])
+
+        def expected(item):
+            return len(targets) * engaged.count(item) / len(engaged) + (1 - hard) * len(batch.uniform) / 6
+
+        terms = [math.exp(score(target)) / expected(target)]
+        terms += [math.exp(score(item)) / expected(item) for item in targets if item not in own]
+        uniform = [item for item in batch.uniform.tolist() if hard < 1 and item not in own]
+        terms += [(1 - hard) * math.exp(score(item)) / expected(item) for item in uniform]
+        terms += [hard * math.exp(score(item)) for item in mined if item and item not in own]
+        zeros = zip(batch.zero.tolist(), batch.zero_of.tolist(), strict=True)
+        terms += [math.exp(score(i)) for i, page in zeros if page == int(batch.request[row]) and i not in own]
+        total += float(batch.weight[row]) * (math.log(sum(terms)) - math.log(terms[0]))
     return total / len(targets)
 
 
 ENGAGED = ["i1", "i1", "i2", "i3", "i2", "i4", "i1", "i5", "i2"]
+PAGES = ["p", "p", 2, "q", "q", 5, 6, 7, 8]  # of the engaged rows; a row without a page is one of its own
 
 
 @pytest.mark.parametrize("step", range(4))
-def test_the_loss_is_the_corrected_softmax(fitted, step):
-    made = stage(fitted)
+@pytest.mark.parametrize("kinds", [{}, {"hard": 5, "hard_first": 0.25, "hard_last": 1.0, "hard_ramp": 3}])
+def test_the_loss_is_the_corrected_softmax(fitted, step, kinds):
+    """Uniform and mined columns share a weight of 1: at step 3 mined ones have all of it."""
+    made = stage(fitted, **kinds)
+    made.mined = torch.tensor([[1, 2, 3, 0, 6], [6, 6, 5, 4, 1], [2, 2, 2, 5, 0], [4, 3, 6, 1, 2]])
+    made.plan = made.plan._replace(round=4)
     batch = made.make(step)
     assert made.loss(batch).item() == pytest.approx(naive_loss(made, batch), rel=1e-4)
 
@@ -93,7 +111,77 @@ def test_batches_hold_what_the_loss_has_to_leave_out(fitted):
     batches = [made.make(step) for step in range(4)]
     assert any(len(set(batch.target.tolist())) < 6 for batch in batches)
     assert any(len(set(batch.request.tolist())) < 6 for batch in batches)
-    assert any(set(batch.target.tolist()) & set(batch.negative.tolist()) for batch in batches)
+    assert any(set(batch.target.tolist()) & set(batch.uniform.tolist()) for batch in batches)
+
+
+def with_zeros(tiny_encoder):
+    """Two pages that showed more than was engaged with, and one request of its own; four items are never engaged."""
+    table = events(
+        user_id=["a"] * 4 + ["b"] * 3 + ["c"],
+        item_id=["i1", "i2", "i3", "i4", "i2", "i5", "i1", "i6"],
+        label=[1.0, 0.0, 0.0, 4.0, 2.0, 0.0, 0.0, 1.0],
+        order=list(range(8)),
+        request_id=["p"] * 4 + ["q"] * 3 + ["r"],
+    )
+    catalogue = items("i1", "i2", "i3", "i4", "i5", "i6")
+    return fit_features(catalogue, None, table, TASKS, config(tiny_encoder).features, 0)
+
+
+def test_logged_zeros_are_negatives_of_their_own_request_alone(tiny_encoder):
+    features, past = with_zeros(tiny_encoder)
+    settings = SpaceStageConfig(uniform=1, zeros=3, task_balance=0.0)
+    data = SpaceData.build(features, past, np.ones(8, dtype=bool), settings, NO_DROPOUT, 0)
+    torch.manual_seed(0)
+    plan = Schedule(batch=4, round=1, rounds=1, fixed=True)
+    model = UniCoRn(model_sizes(features), config("unused").model)
+    made = SpaceStage(model, data, features, ServingConfig(), plan, None)
+    page = {0: {1, 4}, 1: {2}, 2: {6}}
+    shown = {0: {2, 3}, 1: {5, 1}, 2: set()}
+    drawn = {0: set(), 1: set(), 2: set()}
+    for step in range(20):
+        batch = made.make(step)
+        columns = made.columns(batch)
+        assert len(batch.zero) == 3  # one for each row of a page with zeros, of four rows
+        for place, (item, request) in enumerate(zip(batch.zero.tolist(), batch.zero_of.tolist(), strict=True)):
+            drawn[request].add(item)
+            negative = ~columns.left_out[:, 5 + place]
+            assert columns.item[5 + place] == item
+            assert columns.log_weight[5 + place] == 0
+            assert negative.tolist() == [own == request for own in batch.request.tolist()]
+        for row, (target, request) in enumerate(zip(batch.target.tolist(), batch.request.tolist(), strict=True)):
+            assert target in page[request]
+            others = [column for column in range(4) if column != row and not columns.left_out[row, column]]
+            assert not page[request] & set(columns.item[others].tolist())
+    assert drawn == shown
+
+
+def test_zeros_are_switched_off_by_none(tiny_encoder):
+    features, past = with_zeros(tiny_encoder)
+    settings = SpaceStageConfig(uniform=1, zeros=0)
+    data = SpaceData.build(features, past, np.ones(8, dtype=bool), settings, NO_DROPOUT, 0)
+    assert len(data.batches(Schedule(4, 1, 1, fixed=True))(0).zero) == 0
+
+
+def test_levels_are_the_distinct_labels_or_as_many_of_them_each():
+    assert engagement_levels(np.array([2.0, 1.0, 1.0, 5.0], dtype=np.float32)).tolist() == [2, 1, 1, 3]
+    assert engagement_levels(np.array([3.0, 3.0], dtype=np.float32)).tolist() == [1, 1]
+    graded = np.arange(1, 9, dtype=np.float32)
+    assert engagement_levels(graded).tolist() == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_lists_of_requests():
+    lists = ByRequest(np.array([0, 2, 2, 5]), np.array([7, 8, 4, 4, 9]))
+    place, item = lists.lists(np.array([2, 1, 0]))
+    assert place.tolist() == [0, 0, 0, 2, 2]
+    assert item.tolist() == [4, 4, 9, 7, 8]
+    drawn = np.array([lists.one_of(np.array([2, 1, 0]), np.random.default_rng(seed)) for seed in range(50)])
+    assert [set(column) for column in drawn.T.tolist()] == [{4, 9}, {0}, {7, 8}]
+
+
+def test_the_weight_of_mined_negatives_rises_in_a_line():
+    ramp = SpaceStageConfig(hard=8, hard_first=0.25, hard_last=0.75, hard_ramp=100)
+    assert [ramp.hard_weight(step) for step in (0, 50, 100, 1000)] == [0.25, 0.5, 0.75, 0.75]
+    assert SpaceStageConfig(hard=0, hard_first=0.25).hard_weight(10) == 0
 
 
 def test_only_engaged_rows_are_targets(fitted):
@@ -112,17 +200,17 @@ def test_rows_that_are_not_kept_are_no_targets(fitted):
 
 
 def test_there_are_no_more_negatives_than_items(fitted):
-    assert len(stage(fitted, negatives=1000).make(0).negative) == 6
-    negatives = torch.cat([stage(fitted).make(step).negative for step in range(50)])
+    assert len(stage(fitted, uniform=1000).make(0).uniform) == 6
+    negatives = torch.cat([stage(fitted).make(step).uniform for step in range(50)])
     assert set(negatives.tolist()) == {1, 2, 3, 4, 5, 6}  # uniform over the catalogue, without padding
 
 
 def test_a_batch_is_a_function_of_its_step(fitted):
     dropout = DropoutConfig()
     one, other = stage(fitted, dropout).make(3), stage(fitted, dropout).make(3)
-    for left, right in zip([*one.contexts, *one[1:]], [*other.contexts, *other[1:]], strict=True):
+    for left, right in zip([*one.contexts, *one[2:]], [*other.contexts, *other[2:]], strict=True):
         assert torch.equal(left, right)
-    assert not torch.equal(one.negative, stage(fitted, dropout).make(4).negative)
+    assert not torch.equal(one.uniform, stage(fitted, dropout).make(4).uniform)
 
 
 def test_a_row_does_not_know_what_comes_after_it(fitted):
@@ -161,7 +249,7 @@ def windows(fitted, window="random", steps=40, dropout=NO_DROPOUT, seed=0):
     """Return for each pass over the rows, and each row, its history and the ages in it, latest first."""
     features, past = fitted
     features = replace(features, config=replace(features.config, history_window=window))
-    data = SpaceData.build(features, past, np.ones(80, dtype=bool), SpaceStageConfig(negatives=4), dropout, seed)
+    data = SpaceData.build(features, past, np.ones(80, dtype=bool), SpaceStageConfig(uniform=4), dropout, seed)
     make = data.batches(Schedule(batch=16, round=1, rounds=1, fixed=True))
     found = {}
     for step in range(steps):

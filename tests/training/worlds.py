@@ -114,7 +114,7 @@ def config(encoder: str, **changes: Any) -> FitConfig:
         training=TrainingConfig(
             threads=1,
             valid_requests=30,
-            space=SpaceStageConfig(batch=64, min_round=5, max_steps=20, negatives=16, learning_rate=0.01),
+            space=SpaceStageConfig(batch=64, min_round=5, max_steps=20, uniform=16, learning_rate=0.01),
             ranker=RankerStageConfig(batch=32, min_round=5, max_steps=20, hard=8, uniform=3, zeros=2),
         ),
         serving=ServingConfig(candidates=candidates()),
@@ -125,7 +125,8 @@ def config(encoder: str, **changes: Any) -> FitConfig:
 
 def candidates(**changes: int) -> CandidateConfig:
     """Return few candidates of each source, so that a tiny catalogue is not ranked whole."""
-    return replace(CandidateConfig(**dict.fromkeys(CandidateConfig.__dataclass_fields__, 4)), everything=0, **changes)
+    few = CandidateConfig(**dict.fromkeys(CandidateConfig.__dataclass_fields__, 4))
+    return replace(few, everything=0, total=0, **changes)
 
 
 def with_training(settings: FitConfig, **changes: Any) -> FitConfig:

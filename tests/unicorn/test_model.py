@@ -73,13 +73,24 @@ def test_the_first_map_in_three_parts_is_the_map_of_them_side_by_side() -> None:
     torch.testing.assert_close(found, whole @ weight.T + model.ranker.request.bias)
 
 
-def test_the_first_number_of_a_pair_is_its_score_in_the_space() -> None:
+def test_the_first_number_of_a_pair_is_its_score_in_the_space_without_quality() -> None:
     model, contexts = make_model(), make_contexts()
     at, pairs = candidates()
     request, side = both_sides(model, contexts)
     raw = model.features(request, side, at, pairs)
-    torch.testing.assert_close(raw[..., 0], (request.searched @ side.indexed.T).gather(1, at))
+    cosine = request.vector @ side.vector.T
+    torch.testing.assert_close(raw[..., 0], (model.space.scale * cosine).gather(1, at))
     torch.testing.assert_close(raw[..., 1:], pairs)
+
+
+def test_the_weights_of_quality_change_what_is_found_and_not_what_the_ranker_says() -> None:
+    model, contexts, (at, pairs) = make_model(), make_contexts(), candidates()
+    request, side = both_sides(model, contexts)
+    found, logits = request.searched @ side.indexed.T, score(model, contexts, at, pairs)
+    model.space.quality_weight += 3.0
+    request, side = both_sides(model, contexts)
+    assert not torch.allclose(request.searched @ side.indexed.T, found)
+    torch.testing.assert_close(score(model, contexts, at, pairs), logits, rtol=0, atol=0)
 
 
 def test_reordering_candidates_reorders_scores() -> None:
@@ -124,7 +135,8 @@ def test_every_parameter_learns(vectors: int, graph: int) -> None:
     missing = [torch.zeros_like(column[:4]) for column in contexts]  # some requests lack everything
     contexts = Contexts(*(torch.cat([empty, column[4:]]) for empty, column in zip(missing, contexts, strict=True)))
     at, pairs = at.repeat(3, 1)[:12], pairs.repeat(3, 1, 1)[:12]
-    score(model, contexts, at, pairs).square().sum().backward()
+    thresholds = model.space.thresholds.sum()  # which the hinge alone reads
+    (score(model, contexts, at, pairs).square().sum() + thresholds).backward()
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert still == []
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

@@ -10,6 +10,7 @@ from training.evaluation.pages.curves import curves
 from training.evaluation.pages.differences import differences
 from training.evaluation.pages.examples import examples
 from training.evaluation.pages.exposure import exposure
+from training.evaluation.pages.first_stage import first_stage
 from training.evaluation.pages.footing import footing
 from training.evaluation.pages.hidden import hidden_fields
 from training.evaluation.pages.judgments import judgments
@@ -22,7 +23,17 @@ from training.evaluation.pages.slices import slices
 from training.evaluation.pages.style import STYLE
 from training.evaluation.pages.wording import count
 
-_PARTS: Final = (ranker_figures, differences, slices, hidden_fields, curves, calibration, exposure, examples)
+_PARTS: Final = (
+    ranker_figures,
+    differences,
+    slices,
+    hidden_fields,
+    curves,
+    first_stage,
+    calibration,
+    exposure,
+    examples,
+)
 """What is told of a task, in this order; a part of which the evaluation says nothing is empty."""
 
 

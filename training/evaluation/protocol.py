@@ -32,7 +32,10 @@ The answer has a row ``request_id, item_id, score`` for each candidate of each r
 """
 
 CandidateFunction = Callable[[pl.DataFrame], pl.DataFrame]
-"""``candidates(requests) -> answer``: a row ``request_id, item_id`` for each item that the ranker puts in order."""
+"""``candidates(requests) -> answer``: a row ``request_id, item_id`` for each item that the ranker puts in order.
+
+A list column ``sources``, if there, names what brought it.
+"""
 
 
 class Contender(NamedTuple):

@@ -42,6 +42,8 @@ def evaluation_tables(evaluation: dict[str, Any], metrics: Sequence[str] = SHOWN
     if judged:
         names = list(dict.fromkeys(metric for node in judged.values() for metric in node["metrics"]))
         yield _metric_table("judgments", judged, names)
+    if sources := _sources(next(iter(rankers.values()))):
+        yield _source_table(sources)
     if evaluation["comparisons"]:
         yield _comparison_table(evaluation["comparisons"])
     if any(oracle["covered"].values()):
@@ -96,6 +98,31 @@ def figure(entry: dict[str, float] | None) -> str:
         return "–"
     interval = f" [{entry['low']:.3f}, {entry['high']:.3f}]" if "low" in entry else ""
     return f"{entry['value']:.3f}{interval}".replace("[", "\\[")  # rich reads brackets as markup
+
+
+def _sources(ranker: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return by task what is told of the sources of candidates of a ranker."""
+    ceilings = {task: node.get("ceiling", {}) for task, node in ranker["tasks"].items()}
+    return {task: ceiling["sources"] for task, ceiling in ceilings.items() if "sources" in ceiling}
+
+
+def _source_table(sources: dict[str, dict[str, Any]]) -> Table:
+    """Return a row for each source of candidates, in the order of the most that it brings in any task."""
+    title = "sources of candidates: share of the targets that each brings (and that no other brings)"
+    table = Table(title=title, title_justify="left")
+    for name in ("source", *sources):
+        table.add_column(name, justify="left" if name == "source" else "right")
+    most: dict[str, float] = {}
+    for found in sources.values():
+        for name, node in found.items():
+            most[name] = max(most.get(name, 0.0), node["recall"]["value"])
+    for name in sorted(most, key=lambda name: (-most[name], name)):
+        table.add_row(name.replace("_", " "), *(_brought(found.get(name)) for found in sources.values()))
+    return table
+
+
+def _brought(node: dict[str, Any] | None) -> str:
+    return f"{node['recall']['value']:.3f} ({node['lost_without']['value']:.3f})" if node else "–"
 
 
 def _comparison_table(comparisons: list[dict[str, Any]]) -> Table:

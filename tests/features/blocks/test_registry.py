@@ -33,7 +33,7 @@ def test_every_source_of_candidates_has_a_size_and_every_size_a_source() -> None
     found = [source for block in BLOCKS.values() for source, _ in block.sources]
     assert len(found) == len(set(found))
     sizes = {size for block in BLOCKS.values() for _, size in block.sources}
-    assert names(CandidateConfig) == sizes | {"space", "everything"}
+    assert names(CandidateConfig) == sizes | {"space", "total", "everything"}
 
 
 @pytest.mark.parametrize("name", BLOCKS)

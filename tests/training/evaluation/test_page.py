@@ -106,6 +106,7 @@ def test_every_part_is_told() -> None:
         "source item 1 request 0.400 0.410 +0.010 −0.010 to +0.030",
         "ranker k = 1 k = 3 k = 10 k = 20 unicorn 0.100 0.200 0.400 0.400 popularity 0.100 0.200 0.200 0.200",
         "unicorn 812 0.800 0.780 – 0.820 0.400 0.380 – 0.420 0.400 0.380 – 0.420",
+        "space 200 0.700 0.680 – 0.720 0.250 0.230 – 0.270 similar queries 50 0.300 0.280 – 0.320 0.020 0.000 – 0.040",
         "GAUC ECE normalised entropy unicorn 0.700 0.680 – 0.720 0.050 0.030 – 0.070 0.900 0.880 – 0.920 bm25 0.600",
         "coverage@20 novelty@20 log popularity@20 Gini index@20 popularity 0.500 7.250 7.230 – 7.270 3.500",
         f"query good {NASTY} looking at a source NDCG@10 0.631 engaged with {NASTY} (rank 2); i3 (rank 2)",
@@ -117,6 +118,14 @@ def test_every_part_is_told() -> None:
         "ranker search similar bm25 k1 1.5, query weight 2 –",
     ):
         assert part in told
+
+
+def test_what_goes_on_after_the_candidates_is_explained_where_it_is_told() -> None:
+    evaluation = whole_evaluation()
+    sources = evaluation["rankers"]["unicorn"]["tasks"]["search"]["ceiling"]["sources"]
+    assert "Of the source further" not in read(evaluation).told
+    sources["further"] = sources["space"]
+    assert "Of the source further are the nearest items of the space" in read(evaluation).told
 
 
 def test_charts_draw_what_the_tables_tell() -> None:
@@ -160,6 +169,7 @@ OURS = ("rankers", "unicorn", "tasks", "search")
         (without("oracle"), "oracle (truth)"),
         (without("examples"), "Served well"),
         (without(*OURS, "ceiling"), "First stage beside ranker"),
+        (without(*OURS, "ceiling", "sources"), "Sources of candidates"),
         (without(*OURS, "hidden"), "What a missing field costs"),
         (without(*OURS, "impressions", "calibration"), "Reliability"),
         (without(*OURS, "metrics", "mrr"), "MRR"),
