@@ -70,9 +70,9 @@ class IndexConfig:
     string of faiss, e.g. ``HNSW32,SQ8``."""
     flat_below: int = 100_000
     """Items from which ``auto`` builds a graph."""
-    ef_construction: int = 64
+    ef_construction: int = 160
     """Neighbours that a graph looks at for each item when it is built."""
-    ef_search: int = 1024
+    ef_search: int = 1536
     """Neighbours that a graph keeps in view in a search; more finds more, and takes longer."""
     nprobe: int = 64
     """Inverted lists that a search reads; more finds more, and takes longer."""

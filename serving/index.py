@@ -105,7 +105,7 @@ class Index:
         self, approximate: Approximate, query: NDArray[np.float32], allowed: NDArray[np.bool_], count: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the best rows of one request and their scores: exact where few are ``allowed`` (N + 1,)."""
-        items, passing = len(allowed) - 1, int(allowed.sum())
+        items, passing = len(allowed) - 1, int(np.count_nonzero(allowed))
         wanted = min(count, passing)
         if not approximate.worth_it(passing):
             return self._best(query, np.flatnonzero(allowed), wanted)
