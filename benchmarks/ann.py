@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -181,7 +182,7 @@ def answers(
     """Return the rows (B, K) that are found for requests one by one, and the best milliseconds (B,) of each."""
     found, fastest = [], []
     for request in requests.split(1):
-        tries = [timed(lambda one=request: index.search(one, blocked, FOUND)) for _ in range(TRIES)]  # type: ignore[misc]
+        tries = [timed(partial(index.search, request, blocked, FOUND)) for _ in range(TRIES)]
         found.append(tries[0][1])
         fastest.append(1e3 * min(seconds for seconds, _ in tries))
     return np.concatenate(found), np.array(fastest)

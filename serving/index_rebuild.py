@@ -12,7 +12,7 @@ from serving import index_files, manifest
 from serving.config import IndexConfig
 from serving.index import Index
 from serving.index_files import IndexFacts
-from serving.run import INDEX, load_model
+from serving.run import INDEX, load_model, model_id
 
 
 def rebuild(folder: Path, changes: Mapping[str, Any]) -> IndexFacts:
@@ -29,9 +29,9 @@ def rebuild(folder: Path, changes: Mapping[str, Any]) -> IndexFacts:
         DataError: a file of the run other than those of its index is missing or was changed, or the settings are wrong.
     """
     listed = manifest.verify(folder, without=f"{INDEX}/")["files"]
-    engine, facts = load_model(folder, listed)
+    engine, _ = load_model(folder, listed)
     index = Index.build(engine.side.indexed, replace(_settings(folder, engine.config.index), **changes))
-    index.save(folder / INDEX, facts.model_id)
+    index.save(folder / INDEX, model_id(folder))  # which tuned quality weights are no part of
     manifest.renew(folder, (f"{INDEX}/",), manifest.files(folder / INDEX))
     return index_files.read_facts(folder / INDEX)
 

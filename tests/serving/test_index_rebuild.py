@@ -6,16 +6,19 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import typer
 from typer.testing import CliRunner
 
 from features.errors import DataError
-from serving import manifest
+from serving import manifest, quality_weights
 from serving.commands import index
 from serving.index_rebuild import rebuild
+from serving.quality_weights import WEIGHTS, as_json
 from serving.ranker import Ranker
+from serving.run import model_id
 from tests.training.worlds import REQUESTS
 
 
@@ -100,3 +103,16 @@ def test_a_run_that_was_changed_elsewhere_is_refused(copy):
 )
 def test_wrong_usage_is_two(words):
     assert run("RUN", *words).exit_code == 2
+
+
+def test_a_run_whose_quality_weights_were_tuned_can_be_indexed_again(copy, ranker):
+    """Its name tells of the weights, and its index is of the model alone."""
+    tasks, components = ranker.tasks, ranker.engine.features.statistics.quality.names
+    tuned = np.ones((len(tasks), len(components)))
+    quality_weights.install(copy, {WEIGHTS: as_json(tuned, model_id(copy), tasks, components, {})})
+    name = Ranker.load(copy).model_id
+    assert name != ranker.model_id
+    rebuild(copy, {"factory": "HNSW8"})
+    again = Ranker.load(copy)
+    assert (again.engine.index.factory, again.model_id) == ("HNSW8", name)
+    assert again.engine.model.space.quality_weight.all()
