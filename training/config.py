@@ -30,6 +30,8 @@ class DropoutConfig:
     """User id replaced by "never seen", the history kept, so that a new user works."""
     item_id: float = 0.1
     """Item id hidden in the item tower, so that a new item works."""
+    graph: float = 0.5
+    """Graph vector hidden in the item tower: it was fitted on the very edges that the space learns from."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from features.store import Features
 from serving.assemble import item_tensors
 from serving.config import ServingConfig
 from serving.engine import Engine
+from training.batches import drawn_by
 from training.mining import Miner
 from training.schedule import Schedule
 from training.space_data import SpaceBatch, SpaceData
@@ -30,6 +31,7 @@ class Columns(NamedTuple):
     log_weight: Tensor  # (C,) logarithms of how many items a column stands for, -inf = none
     left_out: Tensor  # (B, C) bool, no negative of the row
     hidden_id: Tensor  # (C,) bool
+    hidden_graph: Tensor  # (C,) bool, the same for all columns of an item
 
 
 class SpaceStage(Stage[SpaceBatch]):
@@ -72,7 +74,10 @@ class SpaceStage(Stage[SpaceBatch]):
         space = self.model.space
         columns = self.columns(batch)
         items = self.items.take(columns.item)
-        items = items._replace(exposure=items.exposure.masked_fill(columns.hidden_id, 0.0))
+        items = items._replace(
+            exposure=items.exposure.masked_fill(columns.hidden_id, 0.0),
+            graph=items.graph.masked_fill(columns.hidden_graph[:, None], 0.0),
+        )
         vectors = space.items(items).vector  # (C, D)
         contexts = batch.contexts
         source = self.memory[contexts.source] * (contexts.source != 0).unsqueeze(-1)
@@ -109,7 +114,9 @@ class SpaceStage(Stage[SpaceBatch]):
         left_out[torch.arange(rows), torch.arange(rows)] = False
         shown = torch.zeros(len(mined), dtype=torch.bool)
         hidden = torch.cat([batch.hidden_id[:sampled], shown, batch.hidden_id[sampled:]])
-        return Columns(item, log_weight, left_out, hidden)
+        drawn = drawn_by(self.data.seed, np.full(len(item), batch.step), item.numpy())
+        hidden_graph = torch.from_numpy(drawn < self.data.dropout.graph)
+        return Columns(item, log_weight, left_out, hidden, hidden_graph)
 
     def engine(self) -> Engine:
         """Return the served path with the weights as they are."""

@@ -339,3 +339,31 @@ def test_tasks_are_balanced_by_a_power_of_their_rows():
     assert task_weights(task, 0.0).tolist() == [1, 1, 1, 1, 1]
     assert task_weights(task, 1.0).tolist() == [1, 1, 1, 1, 4]
     assert task_weights(task, 0.5).tolist() == [1, 1, 1, 1, 2]
+
+
+def graph_gradient(made):
+    """Return the largest gradient of what reads graph vectors, over a step."""
+    made.model.zero_grad()
+    made.loss(made.make(0)).backward()
+    return made.model.space.items.graph.weight.grad.abs().max().item()
+
+
+def test_hidden_graph_vectors_teach_nothing(fitted):
+    """A graph vector holds the very edges that are learned from; what histories read of it is not trained here."""
+    assert graph_gradient(stage(fitted)) > 0
+    assert graph_gradient(stage(fitted, DropoutConfig(graph=1.0))) == 0
+
+
+def test_graph_vectors_are_hidden_by_item_and_step(fitted):
+    """Targets, uniform, mined and logged negatives alike: else what is hidden would tell which of them an item is."""
+    made = stage(fitted, DropoutConfig(graph=0.5), hard=5, hard_first=0.25)
+    made.mined = torch.tensor([[1, 2, 3, 4, 5]])
+    found = {}
+    for step in range(200):
+        columns = made.columns(made.make(step))
+        assert len(columns.hidden_graph) == len(columns.item) == 6 + 4 + 5
+        for item, hidden in zip(columns.item.tolist(), columns.hidden_graph.tolist(), strict=True):
+            assert found.setdefault((step, item), hidden) == hidden
+    for item in range(1, 7):
+        shares = [hidden for (_, other), hidden in found.items() if other == item]
+        assert 0.35 < sum(shares) / len(shares) < 0.65
