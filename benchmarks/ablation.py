@@ -1,10 +1,11 @@
-"""What each group of features is worth: validation of a model without it, beside the one with everything.
+"""What each group of features is worth: validation of a model without it, beside the one with the defaults.
 
-``python -m benchmarks.ablation DATA … --out DIR [--seeds 0,1] [--only graph,…]``
+``python -m benchmarks.ablation DATA … --out DIR [--seeds 0,1] [--only graph,…] [--everything]``
 
 Everything is fitted on train and judged on valid. Context × candidate groups are left out of the ranker alone, which is
-trained again over the same space and the same candidates; groups that a tower reads are left out of the whole fit. What
-was measured is kept in DIR, a file for each data set and seed, and is not measured again.
+trained again over the same space and the same candidates; groups that a tower reads are left out of the whole fit. A
+group that is off by default is added in a fit of its own. ``--everything`` begins with all groups on. What was measured
+is kept in DIR, a file for each data set and seed, and is not measured again.
 """
 
 from __future__ import annotations
@@ -49,8 +50,10 @@ from training.validation import Validation
 from unicorn.model import UniCoRn
 
 METRIC = "valid_ndcg_at_20/"
-WHOLE = "everything"
-TOWERS = ("text", "ngrams", "graph", "category", "countries", "history", "user", "quality")
+WHOLE = "whole"
+ADDED = "+"
+"""Before the name of a group that was added and not left out."""
+TOWERS = ("text", "ngrams", "graph_part", "category", "countries", "history", "user", "quality")
 """Groups that a tower reads, so that the space is trained without them as well."""
 
 
@@ -61,50 +64,53 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--only", default=None)
+    parser.add_argument("--everything", action="store_true")
     given = parser.parse_args()
     seeds = [int(seed) for seed in given.seeds.split(",")]
     groups = [one.name for one in fields(UseConfig)] if given.only is None else given.only.split(",")
     given.out.mkdir(parents=True, exist_ok=True)
     for data in given.data:
         for seed in seeds:
-            Study(data, seed, given.out / f"{data.name}-{seed}.json").run(groups)
+            Study(data, seed, given.out / f"{data.name}-{seed}.json", everything=given.everything).run(groups)
         show(data.name, [json.loads((given.out / f"{data.name}-{seed}.json").read_text()) for seed in seeds])
 
 
 class Study:
     """The ablation of one data set with one seed, as far as it has come."""
 
-    def __init__(self, data: Path, seed: int, out: Path) -> None:
-        """Go on with what ``out`` holds."""
+    def __init__(self, data: Path, seed: int, out: Path, *, everything: bool = False) -> None:
+        """Go on with what ``out`` holds, from the defaults or from all groups."""
         self.out = out
         self.found: dict[str, dict[str, float]] = json.loads(out.read_text()) if out.exists() else {}
         config = FitConfig(refit=False)
-        self.config = replace(config, training=replace(config.training, seed=seed))
+        use = UseConfig(**{one.name: True for one in fields(UseConfig)}) if everything else config.features.use
+        features, training = replace(config.features, use=use), replace(config.training, seed=seed)
+        self.config = replace(config, features=features, training=training)
         self.data = data
 
     def run(self, groups: list[str]) -> None:
-        """Measure the model with everything, and without each of ``groups``."""
+        """Measure the model as it is configured, and with each of ``groups`` left out or added."""
         use = self.config.features.use
-        on = [name for name in groups if getattr(use, name)]
-        missing = [name for name in (WHOLE, *on) if name not in self.found]
+        names = [name if getattr(use, name) else ADDED + name for name in groups]
+        missing = [name for name in (WHOLE, *names) if name not in self.found]
         if not missing:
             return
         tables = read_tables(self.data, self.config)
-        of_pairs = [name for name in missing if name not in TOWERS]
+        whole_fits = [name for name in missing if name in TOWERS or name.startswith(ADDED)]
+        of_pairs = [name for name in missing if name not in whole_fits]
         if of_pairs:
             self._pairs(tables, of_pairs)
-        for name in missing:
-            if name in TOWERS:
-                self._without(tables, name)
+        for name in whole_fits:
+            self._switched(tables, name)
 
     def _note(self, name: str, metrics: dict[str, float]) -> None:
         self.found[name] = {key.removeprefix(METRIC): value for key, value in metrics.items() if key.startswith(METRIC)}
         self.out.write_text(json.dumps(self.found, indent=1))
         print(self.data.name, self.config.training.seed, name, self.found[name], flush=True)
 
-    def _without(self, tables: Tables, name: str) -> None:
-        """Fit everything but one group."""
-        use = replace(self.config.features.use, **{name: False})
+    def _switched(self, tables: Tables, name: str) -> None:
+        """Fit with one group left out or added."""
+        use = replace(self.config.features.use, **{name.removeprefix(ADDED): name.startswith(ADDED)})
         config = replace(self.config, features=replace(self.config.features, use=use))
         with tempfile.TemporaryDirectory() as folder:
             self._note(name, run_phase(tables, config, Path(folder), Watch()).ranker.metrics)
@@ -180,8 +186,9 @@ def show(name: str, found: list[dict[str, dict[str, float]]]) -> None:
     print(f"{WHOLE:<18}" + "".join(f"{np.mean([one[WHOLE][task] for one in found]) * 1000:>26.1f}" for task in tasks))
     for group in found[0]:
         if group != WHOLE and all(group in one for one in found):
-            lost = [[(one[WHOLE][task] - one[group][task]) * 1000 for one in found] for task in tasks]
-            cells = (f"{np.mean(each):+.1f} ({' '.join(f'{value:+.1f}' for value in each)})" for each in lost)
+            sign = -1000 if group.startswith(ADDED) else 1000
+            worth = [[(one[WHOLE][task] - one[group][task]) * sign for one in found] for task in tasks]
+            cells = (f"{np.mean(each):+.1f} ({' '.join(f'{value:+.1f}' for value in each)})" for each in worth)
             print(f"{group:<18}" + "".join(f"{cell:>26}" for cell in cells))
 
 

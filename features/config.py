@@ -96,7 +96,9 @@ class UseConfig:
     ngrams: bool = True
     """Hashed words and n-grams of titles and queries, in both towers."""
     graph: bool = True
-    """Graph vectors of items, and their cosines with history, query and source item."""
+    """Cosines of graph vectors with history, query and source item."""
+    graph_part: bool = False
+    """Graph vectors in the item tower."""
     category: bool = True
     """Category path of the item, in its tower."""
     countries: bool = True

@@ -87,9 +87,10 @@ def _item_map(log: Log, world: World) -> sparse.csr_matrix:
 
 
 def _graph(log: Log, world: World) -> Dense:
-    if not world.config.use.graph:
+    use = world.config.use
+    if not (use.graph or use.graph_part):
         return np.zeros((log.sizes.items, 0), dtype=np.float32)
-    text = world.catalogue.text if world.config.use.text else np.zeros((log.sizes.items, 0), dtype=np.float32)
+    text = world.catalogue.text if use.text else np.zeros((log.sizes.items, 0), dtype=np.float32)
     return fit_graph(log.user_items, log.query_items, log.source_items, text, world.config.graph_width, world.seed)
 
 

@@ -30,7 +30,7 @@ def model_sizes(features: Features) -> ModelSizes:
         tokens=features.config.text.buckets,
         text=features.catalogue.text.shape[1],
         vectors=features.catalogue.vectors.shape[1],
-        graph=features.statistics.graph.shape[1],
+        graph=_graph(features).shape[1],
         history=features.config.history,
         ages=AGES,
         flags=len(FIELDS),
@@ -51,7 +51,7 @@ def item_tensors(features: Features) -> Items:
         category=_read(catalogue.category, use.category),
         countries=_read(catalogue.countries, use.countries),
         vectors=_tensor(catalogue.vectors),
-        graph=_tensor(statistics.graph),
+        graph=_tensor(_graph(features)),
         quality=_read(statistics.quality.values, use.quality),
         quality_missing=_read(statistics.quality.missing, use.quality),
     )
@@ -95,6 +95,12 @@ def context_tensors(
         facts=torch.zeros(len(user), len(REQUEST_FEATURES)),
     )
     return contexts, filled
+
+
+def _graph(features: Features) -> NDArray[np.float32]:
+    """Return the graph vectors (N + 1, G) that the item tower reads, G = 0 for none."""
+    graph = features.statistics.graph
+    return graph if features.config.use.graph_part else graph[:, :0]
 
 
 def _read(array: NDArray[np.generic], use: bool) -> Tensor:

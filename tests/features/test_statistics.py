@@ -98,7 +98,7 @@ def test_graph_vectors_turn_into_the_basis_of_others_and_nothing_else_changes(ti
 
 
 def test_without_a_graph_there_is_nothing_to_turn(tiny_encoder: str) -> None:
-    features, _ = fit(CATALOGUE, world(), tiny_encoder, use=replace(EVERYTHING, graph=False))
+    features, _ = fit(CATALOGUE, world(), tiny_encoder, use=replace(EVERYTHING, graph=False, graph_part=False))
     assert features.statistics.turned_to(features.statistics).graph.shape == (5, 0)
 
 

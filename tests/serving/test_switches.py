@@ -63,7 +63,7 @@ def test_what_is_off_is_zero_for_the_model_and_all_else_as_it_was(tiny_encoder, 
         for field, tensor in one.items():
             other = two[field]
             assert other.dtype == tensor.dtype
-            if name == field == "graph":
+            if (name, field) == ("graph_part", "graph"):
                 assert tensor.any() and other.shape == (len(tensor), 0)
             elif field in gone:
                 assert tensor.any() and not other.any() and other.shape == tensor.shape
@@ -101,6 +101,13 @@ def test_the_item_map_is_fitted_where_some_block_reads_it(tiny_encoder):
         found = world(tiny_encoder, *(other for other in MAPPED if other != name)).statistics.item_map
         np.testing.assert_array_equal(found.toarray(), whole.toarray())
     assert whole.nnz and world(tiny_encoder, *MAPPED).statistics.item_map.nnz == 0
+
+
+def test_graph_vectors_are_fitted_where_the_tower_or_the_block_reads_them(tiny_encoder):
+    whole, neither = (world(tiny_encoder, *off).statistics.graph for off in ((), ("graph", "graph_part")))
+    for name in ("graph", "graph_part"):
+        np.testing.assert_array_equal(world(tiny_encoder, name).statistics.graph, whole)
+    assert whole.any() and neither.shape == (len(whole), 0)
 
 
 def test_what_is_read_from_disk_becomes_the_same_tensors_without_a_warning(tiny_encoder, tmp_path):

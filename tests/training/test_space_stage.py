@@ -37,7 +37,9 @@ def fitted(tiny_encoder):
         request_id=["p", "p", None, "q", "q", None, None, None, None, "s"],
     )
     catalogue = items("i1", "i2", "i3", "i4", "i5", "i6", title=["red chair", "lamp", "chair", None, "blue lamp", "x"])
-    return fit_features(catalogue, None, table, TASKS, config(tiny_encoder).features, 0)
+    settings = config(tiny_encoder).features
+    settings = replace(settings, use=replace(settings.use, graph_part=True))
+    return fit_features(catalogue, None, table, TASKS, settings, 0)
 
 
 def stage(fitted, dropout=NO_DROPOUT, **changes):
