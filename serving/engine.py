@@ -23,7 +23,7 @@ from serving.index import Index
 from serving.index_approximate import check_factory
 from serving.order import tie_ranks, top_k
 from unicorn.batch import Contexts
-from unicorn.model import ItemSide, RequestSide, UniCoRn
+from unicorn.model import ItemSide, RequestSide, UniCoRn, best_product
 
 
 class Block(NamedTuple):
@@ -215,10 +215,10 @@ class Engine:
     def nearest(
         self, searched: Tensor, blocked: NDArray[np.bool_], count: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return what the space alone finds, as ``retrieve`` does, of requests that are encoded: ``[c ; w]``."""
+        """Return what the space alone finds, as ``retrieve`` does, of requests that are encoded as ``[c ; w]``."""
         found = self.index.search(searched, blocked, count)
         at = torch.from_numpy(found)
-        scores = (self.side.indexed[at] @ searched.unsqueeze(-1)).squeeze(-1)
+        scores = best_product(self.side.indexed[at], searched)
         return self._order(found, scores.masked_fill(at == 0, -torch.inf), count)
 
     def _order(

@@ -60,7 +60,7 @@ class Index:
         """Return the item rows (B, K) of largest inner product that are not ``blocked``, the best first; 0 = no more.
 
         Args:
-            queries: (B, W) float32.
+            queries: (B, W) float32, or (B, V, W): of several vectors of a request, the best one scores an item.
             blocked: (B, N + 1) what may not be found.
             count: items that are asked for; K = min(count, N + 1). As many as are allowed are found.
 
@@ -84,7 +84,7 @@ class Index:
             return self._exact(queries, blocked, count)
         items = np.zeros((len(queries), count), dtype=np.int64)
         scores = np.full((len(queries), count), -np.inf, dtype=np.float32)
-        for at, query in enumerate(queries.numpy()):
+        for at, query in enumerate(_several(queries).numpy()):
             allowed = ~(blocked[at] | self.removed)
             allowed[0] = False
             found, score = self._nearest(self._approximate, query, allowed, count)
@@ -94,7 +94,10 @@ class Index:
     def _exact(
         self, queries: Tensor, blocked: NDArray[np.bool_], count: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        scores = queries @ self.vectors.T  # (B, N + 1)
+        first, *others = _several(queries).unbind(dim=1)  # V of (B, W)
+        scores = first @ self.vectors.T  # (B, N + 1)
+        for other in others:
+            torch.maximum(scores, other @ self.vectors.T, out=scores)
         scores.masked_fill_(torch.from_numpy(blocked), -torch.inf)
         if self.removed.any():
             scores.masked_fill_(torch.from_numpy(self.removed), -torch.inf)
@@ -104,7 +107,7 @@ class Index:
     def _nearest(
         self, approximate: Approximate, query: NDArray[np.float32], allowed: NDArray[np.bool_], count: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the best rows of one request and their scores: exact where few are ``allowed`` (N + 1,)."""
+        """Return the best rows of one request (V, W) and their scores: exact where few are ``allowed`` (N + 1,)."""
         items, passing = len(allowed) - 1, int(np.count_nonzero(allowed))
         wanted = min(count, passing)
         if not approximate.worth_it(passing):
@@ -114,7 +117,7 @@ class Index:
         fetched = math.ceil(wanted * self.config.over_fetch * (1.0 if approximate.filters else spread))
         times = spread
         while fetched < items:
-            found = approximate.find(query, fetched, filter_, times)
+            found = np.unique(np.concatenate([approximate.find(one, fetched, filter_, times) for one in query]))
             if len(found) >= wanted:
                 return self._best(query, found + 1, wanted)
             fetched, times = 2 * fetched, 2 * times
@@ -124,7 +127,7 @@ class Index:
         self, query: NDArray[np.float32], rows: NDArray[np.int64], count: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the ``count`` best of item ``rows`` and their exact scores, the best first."""
-        scores = self.vectors.numpy()[rows] @ query
+        scores = (self.vectors.numpy()[rows] @ query.T).max(axis=1)
         if count < len(rows):
             kept = np.argpartition(-scores, count)[:count]
             rows, scores = rows[kept], scores[kept]
@@ -197,3 +200,8 @@ class Index:
         made.factory, made._approximate = facts.factory, approximate
         made.removed[list(facts.removed)] = True
         return made
+
+
+def _several(queries: Tensor) -> Tensor:
+    """Return ``queries`` as (B, V, W)."""
+    return queries if queries.ndim == 3 else queries.unsqueeze(1)

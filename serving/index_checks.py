@@ -11,7 +11,7 @@ from features.errors import DataError
 
 
 def check_vectors(vectors: Tensor, width: int | None, place: str, way_out: str) -> None:
-    """Refuse ``vectors`` (M, W) that are no finite numbers of ``width`` components.
+    """Refuse ``vectors`` (M, W), or (M, V, W), that are no finite numbers of ``width`` components.
 
     Args:
         vectors: of items or requests.
@@ -22,11 +22,12 @@ def check_vectors(vectors: Tensor, width: int | None, place: str, way_out: str) 
     Raises:
         DataError: another shape, NaN or infinity.
     """
-    if vectors.ndim != 2 or vectors.shape[1] != (vectors.shape[1] if width is None else width):
+    if vectors.ndim not in (2, 3) or vectors.shape[-1] != (vectors.shape[-1] if width is None else width):
         wanted = "(rows, components)" if width is None else f"(rows, {width})"
         raise DataError(f"{place}: the vectors have the shape {tuple(vectors.shape)}, not {wanted}. {way_out}")
     if torch.isfinite(vectors.sum()):  # one pass without a mask; NaN and infinity survive a sum
         return
+    vectors = vectors.flatten(1)
     wrong = ~torch.isfinite(vectors)
     if not wrong.any():  # finite numbers whose sum is none
         return

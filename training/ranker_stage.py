@@ -22,7 +22,7 @@ from training.schedule import Schedule
 from training.stage import Stage
 from training.validation import DEPTH, Validation
 from unicorn.batch import Contexts
-from unicorn.model import UniCoRn
+from unicorn.model import UniCoRn, best_product
 
 _STAGE = 2
 _STANDARD_STEPS = 8
@@ -115,7 +115,7 @@ class RankerStage(Stage[ListBatch]):
             self.model.ranker.deviation.copy_(deviation.masked_fill(deviation < _CONSTANT, torch.inf))
 
     def _raw(self, vector: Tensor, batch: ListBatch) -> Tensor:
-        score = (self.scaled[batch.item] @ vector.unsqueeze(-1)).squeeze(-1)  # (B, L)
+        score = best_product(self.scaled[batch.item], vector)  # (B, L)
         return torch.cat([score.unsqueeze(-1), batch.pairs], dim=-1)
 
     @property

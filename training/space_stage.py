@@ -81,9 +81,9 @@ class SpaceStage(Stage[SpaceBatch]):
         vectors = space.items(items).vector  # (C, D)
         contexts = batch.contexts
         source = self.memory[contexts.source] * (contexts.source != 0).unsqueeze(-1)
-        context = space.contexts(contexts, source, self.memory).vector  # (B, D)
+        context = space.contexts(contexts, source, self.memory).vector  # (B, V, D)
         with torch.autocast("cpu", enabled=False):  # a softmax over thousands needs the digits
-            cosine = context.float() @ vectors.float().T  # (B, C)
+            cosine = (context.float() @ vectors.float().T).amax(dim=1)  # (B, C), of the nearest of V vectors
             given = columns.log_weight, columns.left_out, batch.weight
             if self.settings.loss == "hinge":
                 return multi_part_hinge(cosine, *given, batch.level, space.thresholds, self.settings.margin)

@@ -23,10 +23,12 @@ class SpaceConfig:
     """Components of the space (D)."""
     temperature: float = 0.07
     """Divides the cosine before the softmax when training starts; the scale is learned from there."""
+    codes: int = 1
+    """Vectors of a request (V), each from an attention of its own over the history; the best one scores an item."""
 
     def __post_init__(self) -> None:
         """Check the sizes."""
-        _require("model.space", width=(self.width, 1), temperature=(self.temperature, 1e-3))
+        _require("model.space", width=(self.width, 1), temperature=(self.temperature, 1e-3), codes=(self.codes, 1))
 
 
 @dataclass(frozen=True, kw_only=True)

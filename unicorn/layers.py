@@ -58,23 +58,31 @@ class Cross(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Pools a history with one attention query per request, with a learned preference for place and for age."""
+    """Pools a history by attention, with a learned preference for place and for age.
 
-    def __init__(self, width: int, length: int, ages: int) -> None:
-        """Pool up to ``length`` vectors of ``width``, of so many steps of age."""
+    Each of several codes asks on its own, so that a user of several tastes is more than their mean. Source:
+    poly-encoders, Humeau et al. 2020.
+    """
+
+    def __init__(self, width: int, length: int, ages: int, codes: int) -> None:
+        """Pool up to ``length`` vectors of ``width``, of so many steps of age, once for each of the ``codes``."""
         super().__init__()
         self.key = nn.Linear(width, width, bias=False)
         self.recency = nn.Parameter(torch.zeros(length))
         self.age = nn.Parameter(torch.zeros(ages))
         nn.init.normal_(self.key.weight, std=0.02)
+        self.codes = nn.Parameter(torch.randn(codes, width)) if codes > 1 else None  # one code asks for nothing special
 
     def forward(self, query: Tensor, items: Tensor, ages: Tensor, mask: Tensor) -> Tensor:
-        """Return (B, D): ``items`` (B, H, D) where ``mask`` (B, H), weighed for ``query`` (B, D); zeros where none.
+        """Return (B, V, D): ``items`` (B, H, D) where ``mask`` (B, H), weighed for ``query`` (B, D); zeros where none.
 
         ``ages`` (B, H) int64 are the steps of age of the items.
         """
-        logits = (items @ self.key(query).unsqueeze(-1)).squeeze(-1) / math.sqrt(items.shape[-1])  # (B, H)
-        some = mask.any(dim=1, keepdim=True)  # (B, 1)
-        logits = (logits + self.recency[: items.shape[1]] + self.age[ages]).masked_fill(~mask & some, -torch.inf)
-        weight = torch.softmax(logits, dim=1) * some  # (B, H)
-        return (weight.unsqueeze(1) @ items).squeeze(1)  # (B, D)
+        asked = self.key(query).unsqueeze(1)  # (B, 1, D)
+        if self.codes is not None:
+            asked = asked + self.codes  # (B, V, D)
+        logits = asked @ items.transpose(1, 2) / math.sqrt(items.shape[-1])  # (B, V, H)
+        some = mask.any(dim=1)[:, None, None]  # (B, 1, 1)
+        logits = logits + self.recency[: items.shape[1]] + self.age[ages].unsqueeze(1)
+        weight = torch.softmax(logits.masked_fill(~mask.unsqueeze(1) & some, -torch.inf), dim=2) * some  # (B, V, H)
+        return weight @ items

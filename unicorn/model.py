@@ -36,7 +36,7 @@ class Space(nn.Module):
         width = config.space.width
         shared = SharedTables(sizes, width)
         self.items = ItemTower(sizes, width, shared)
-        self.contexts = ContextTower(sizes, width, shared)
+        self.contexts = ContextTower(sizes, width, config.space.codes, shared)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(config.space.temperature)))
         self.threshold_steps = nn.Parameter(torch.full((LEVELS,), -2.0))  # from one level to the next
         self.register_buffer("quality_weight", torch.zeros(sizes.tasks, sizes.quality))  # w, tuned after training
@@ -57,8 +57,23 @@ class Space(nn.Module):
         return torch.cat([self.scale * vector, quality], dim=1)
 
     def search_vectors(self, vector: Tensor, task: Tensor) -> Tensor:
-        """Return what is searched with, ``[c ; w]`` (B, D + Q)."""
-        return torch.cat([vector, self.quality_weight[task]], dim=1)
+        """Return what is searched with, ``[c ; w]`` (B, V, D + Q), for ``vector`` (B, V, D)."""
+        weight = self.quality_weight[task].unsqueeze(1).expand(-1, vector.shape[1], -1)
+        return torch.cat([vector, weight], dim=2)
+
+
+def best_product(items: Tensor, vectors: Tensor) -> Tensor:
+    """Return the best inner product (B, L) of each of ``items`` (B, L, E) with its request's ``vectors`` (B, V, E)."""
+    products = [(items @ vector.unsqueeze(-1)).squeeze(-1) for vector in vectors.unbind(dim=1)]  # V of (B, L)
+    return torch.stack(products).amax(dim=0)
+
+
+def _nearest(vectors: Tensor, items: Tensor) -> Tensor:
+    """Return which of the request's ``vectors`` (B, V, D) is nearest to each of ``items`` (B, L, D), as (B, L, D)."""
+    if vectors.shape[1] == 1:
+        return vectors  # (B, 1, D)
+    best = (items @ vectors.transpose(1, 2)).argmax(dim=-1)  # (B, L)
+    return vectors.gather(1, best.unsqueeze(-1).expand(-1, -1, vectors.shape[2]))
 
 
 class ItemSide(NamedTuple):
@@ -72,8 +87,8 @@ class ItemSide(NamedTuple):
 class RequestSide(NamedTuple):
     """What is computed once for a request."""
 
-    vector: Tensor  # (B, D)
-    searched: Tensor  # (B, D + Q)
+    vector: Tensor  # (B, V, D) of unit norm
+    searched: Tensor  # (B, V, D + Q)
     parts: Tensor  # (B, P, D)
     hidden: Tensor  # (B, hidden) the ranker's first map of the request alone
 
@@ -114,7 +129,7 @@ class Ranker(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return the first map (B, L, hidden) of each pair, and its standardised features (B, L, F + 1)."""
         numbers = (raw - self.mean) / self.deviation  # (B, L, F + 1)
-        products = item_vector * request.vector.unsqueeze(1)  # (B, L, D)
+        products = item_vector * _nearest(request.vector, item_vector)  # (B, L, D)
         by_part = item_vector @ request.parts.transpose(1, 2)  # (B, L, P)
         mixed = self.mixed(torch.cat([products, by_part, numbers], dim=-1))  # (B, L, hidden)
         return request.hidden.unsqueeze(1) + item_hidden + mixed, numbers
@@ -176,8 +191,8 @@ class UniCoRn(nn.Module):
 
         Without ``<w, q>``, which is tuned after the ranker was trained: it decides what is found, not what is learned.
         """
-        width = request.vector.shape[1]
-        score = (items.indexed[candidates, :width] @ request.vector.unsqueeze(-1)).squeeze(-1)  # (B, L)
+        width = request.vector.shape[2]
+        score = best_product(items.indexed[candidates, :width], request.vector)  # (B, L)
         return torch.cat([score.unsqueeze(-1), pairs], dim=-1)
 
     def score(self, request: RequestSide, task: Tensor, items: ItemSide, candidates: Tensor, pairs: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ class Merge(nn.Module):
             self.linear.weight.mul_(0.1).add_(torch.eye(width).repeat(1, parts))
 
     def forward(self, parts: Tensor) -> Tensor:
-        """Return (M, D) of unit norm from ``parts`` (M, P, D)."""
-        return functional.normalize(self.block(self.linear(parts.flatten(1))), dim=-1)
+        """Return (…, D) of unit norm from ``parts`` (…, P, D)."""
+        return functional.normalize(self.block(self.linear(parts.flatten(-2))), dim=-1)
 
 
 class ItemTower(nn.Module):
@@ -84,8 +84,8 @@ class ContextTower(nn.Module):
 
     PARTS = ("user", "history", "query", "query_tokens", "country", "source", "task")
 
-    def __init__(self, sizes: ModelSizes, width: int, shared: SharedTables) -> None:
-        """Make the parts; ``shared`` belongs to both towers."""
+    def __init__(self, sizes: ModelSizes, width: int, codes: int, shared: SharedTables) -> None:
+        """Make the parts, with as many ``codes`` over the history; ``shared`` belongs to both towers."""
         super().__init__()
         self.shared = shared
         self.task = nn.Embedding(sizes.tasks, width)
@@ -93,7 +93,7 @@ class ContextTower(nn.Module):
         self.static = nn.Linear(sizes.text, width, bias=False)
         self.none = nn.Embedding(4, width)  # learned "none" of query, source, country and history
         self.flags = nn.Linear(sizes.flags, width, bias=False)
-        self.history = AttentionPool(width, sizes.history, sizes.ages)
+        self.history = AttentionPool(width, sizes.history, sizes.ages, codes)
         self.remembered = nn.Linear(width, width, bias=False)
         self.importance = nn.Parameter(torch.ones(sizes.tasks, len(self.PARTS)))
         self.merge = Merge(len(self.PARTS), width)
@@ -101,7 +101,7 @@ class ContextTower(nn.Module):
             nn.init.normal_(embedding.weight, std=0.05)
 
     def forward(self, contexts: Contexts, source: Tensor, memory: Tensor) -> Encoded:
-        """Return the vectors of ``contexts``.
+        """Return the vectors (B, V, D) of ``contexts``, one for each code, and the parts (B, P, D), mean over codes.
 
         Args:
             contexts: B requests.
@@ -115,10 +115,11 @@ class ContextTower(nn.Module):
         history = self.history(task + static + tokens, items, contexts.ages, contexts.history != 0)
         flags = contexts.flags
         no_query = (contexts.static == 0).all(dim=1) & (contexts.tokens == 0).all(dim=1)
+        empty = (contexts.history == 0).all(dim=1)
         parts = torch.stack(
             (
                 self.user(contexts.user),
-                self._or_none(history, 3, (contexts.history == 0).all(dim=1)),
+                self._or_none(history.mean(dim=1), 3, empty),
                 self._or_none(static, 0, no_query),
                 tokens,
                 self._or_none(self.shared.country(contexts.country), 2, contexts.country == 0),
@@ -127,8 +128,10 @@ class ContextTower(nn.Module):
             ),
             dim=1,
         )  # (B, P, D)
-        parts = parts * self.importance[contexts.task].unsqueeze(-1)
-        return Encoded(self.merge(parts), parts)
+        by_code = parts.unsqueeze(1).repeat(1, history.shape[1], 1, 1)  # (B, V, P, D)
+        by_code[:, :, self.PARTS.index("history")] = torch.where(empty[:, None, None], self.none.weight[3], history)
+        importance = self.importance[contexts.task].unsqueeze(-1)  # (B, P, 1)
+        return Encoded(self.merge(by_code * importance.unsqueeze(1)), parts * importance)
 
     def _or_none(self, part: Tensor, kind: int, missing: Tensor) -> Tensor:
         return torch.where(missing.unsqueeze(-1), self.none.weight[kind], part)

@@ -211,7 +211,7 @@ def test_the_order_of_candidates_orders_the_scores(engine, requests):
 def test_retrieval_is_exact(engine, requests):
     items, scores = engine.retrieve(requests, none_excluded(engine), 6)
     block = engine.prepare(requests, none_excluded(engine))
-    exact = block.request.searched @ engine.side.indexed.T
+    exact = block.request.searched[:, 0] @ engine.side.indexed.T
     exact[torch.from_numpy(block.blocked)] = -torch.inf
     value, item = exact.topk(6, dim=1)
     assert (np.sort(items, axis=1) == np.sort(item.numpy(), axis=1)).mean() > 0.99  # ties aside
@@ -225,9 +225,9 @@ def test_the_space_scores_similarity_and_quality_in_one_product(engine, requests
     weighted = Engine.build(engine.features, model, engine.config)
     block = weighted.prepare(requests, none_excluded(engine))
     quality = torch.from_numpy(engine.features.statistics.quality.values)
-    expected = space.scale.item() * block.request.vector @ weighted.side.vector.T
+    expected = space.scale.item() * block.request.vector[:, 0] @ weighted.side.vector.T
     expected = expected + space.quality_weight[block.contexts.task] @ quality.T
-    torch.testing.assert_close(block.request.searched @ weighted.side.indexed.T, expected, rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(block.request.searched[:, 0] @ weighted.side.indexed.T, expected, rtol=1e-5, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])

@@ -9,6 +9,7 @@ import torch
 import faiss  # isort: skip (torch first)
 
 from features.errors import DataError
+from serving.config import IndexConfig
 from serving.index import Index
 
 
@@ -66,3 +67,18 @@ def test_an_index_of_another_model_is_refused(vectors, tmp_path):
     Index(vectors).save(tmp_path, "a" * 64)
     with pytest.raises(DataError, match=r"the index is of model aaaaaaaaaaaa, not bbbbbbbbbbbb"):
         Index.load(tmp_path, "b" * 64)
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "IVF4,PQ4x4"])
+def test_of_several_vectors_of_a_request_the_best_scores_an_item(factory):
+    rng = torch.Generator().manual_seed(0)
+    vectors = torch.randn(301, 8, generator=rng)
+    queries = torch.randn(5, 3, 8, generator=rng)
+    index = Index.build(vectors, IndexConfig(factory=factory, over_fetch=20.0, nprobe=4))
+    blocked = np.random.default_rng(0).random((5, 301)) < 0.3
+    blocked[:, 0] = True
+    found, scores = index.nearest(queries, blocked, 10)
+    exact = (queries @ vectors.T).amax(dim=1).masked_fill(torch.from_numpy(blocked), -torch.inf)
+    expected, rows = exact.topk(10)
+    assert (found == rows.numpy()).all()
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)

@@ -61,12 +61,12 @@ def test_weights_are_those_of_the_run_once_installed(run):
 def test_the_scores_of_the_space_hold_the_weighed_quality(run):
     install(run, {WEIGHTS: told(run)})
     engine = Ranker.load(run).engine
-    request = torch.nn.functional.normalize(torch.ones(1, engine.side.vector.shape[1]))
+    request = torch.nn.functional.normalize(torch.ones(1, 1, engine.side.vector.shape[1]), dim=-1)
     found = engine.model.space.search_vectors(request, torch.tensor([2])) @ engine.index.vectors.T
     weight = 0.5 * torch.tensor([9.0, 10.0, 11.0, 12.0])  # the third task's
     quality = torch.from_numpy(engine.features.statistics.quality.values) @ weight
-    expected = engine.model.space.scale * request @ engine.side.vector.T + quality
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    expected = engine.model.space.scale * request[0] @ engine.side.vector.T + quality
+    torch.testing.assert_close(found[0], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_installing_again_replaces(run):

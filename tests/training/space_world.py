@@ -23,7 +23,7 @@ class TableSpace:
         self.quality_weight = torch.zeros(tasks, quality)
 
     def search_vectors(self, vector: Tensor, task: Tensor) -> Tensor:
-        return torch.cat([vector, self.quality_weight[task]], dim=1)
+        return torch.cat([vector, self.quality_weight[task].unsqueeze(1)], dim=2)
 
 
 def space_engine(vectors: NDArray[Any], quality: NDArray[Any], tasks: int = 1) -> Engine:
@@ -48,7 +48,7 @@ def sample(engine: Engine, requests: NDArray[Any], target: NDArray[Any], gain: N
     return Sample(
         engine=engine,
         task=0,
-        vector=[torch.tensor(requests, dtype=torch.float32)],
+        vector=[torch.tensor(requests, dtype=torch.float32).unsqueeze(1)],
         blocked=[np.packbits(blocked, axis=1)],
         context=np.arange(count),
         request=np.arange(count),

@@ -15,6 +15,7 @@ from features.split import with_split
 from features.tables import open_data
 from serving import manifest
 from serving.config import ServingConfig
+from serving.engine import Requests
 from serving.ranker import Ranker
 from serving.requests import as_requests
 from tests.features.feature_world import EVERYTHING
@@ -197,15 +198,21 @@ def test_signals_vectors_and_scores_are_used(tmp_path, tiny_encoder):
     assert len(ranker.rank(REQUESTS, 2)) == 2 * len(REQUESTS)
 
 
-def test_it_learns(tmp_path, tiny_encoder):
+@pytest.mark.parametrize("codes", [1, 3])
+def test_it_learns(tmp_path, tiny_encoder, codes):
     """Users like chairs or lamps, and a query names a colour: chance finds a half and a quarter."""
     settings = config(tiny_encoder)
+    space = replace(settings.model.space, codes=codes)
+    settings = replace(settings, model=replace(settings.model, space=space))
     stages = {
         "space": SpaceStageConfig(batch=64, max_steps=200, uniform=40, learning_rate=0.02),
         "ranker": RankerStageConfig(batch=64, max_steps=200, learning_rate=0.02),
     }
     settings = replace(with_training(settings, **stages), serving=ServingConfig())
     ranker = Ranker.load(fit_world(tmp_path, world(), settings))
+    asked = ranker.engine.features.read_requests(as_requests(REQUESTS, ranker.tasks))
+    vector = ranker.engine.encode(ranker.engine.contexts(Requests(*asked))[0]).vector
+    assert len(vector.unique(dim=1)[0]) == codes
 
     def share(word, **request):
         answer = ranker.rank([request], 8, exclude_seen=())

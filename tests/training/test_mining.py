@@ -62,7 +62,7 @@ def test_what_is_mined_is_near_and_never_engaged_with(world):
         engaged = set(rows.item[same].tolist())
         with torch.no_grad():
             contexts = make.contexts(STEPS[step], NO_DROPOUT, np.random.default_rng(0))
-            near = (space.contexts(contexts, torch.zeros(16, vectors.shape[1]), vectors).vector @ vectors.T)[row]
+            near = (space.contexts(contexts, torch.zeros(16, vectors.shape[1]), vectors).vector[:, 0] @ vectors.T)[row]
         ranking = [other for other in near.argsort(descending=True).tolist() if other and other not in engaged]
         assert item in ranking[:5]
 

@@ -60,7 +60,7 @@ def naive_loss(stage, batch):
     with torch.no_grad():
         vector = space.items(stage.items).vector
         source = vector[batch.contexts.source] * (batch.contexts.source != 0).unsqueeze(-1)
-        context = space.contexts(batch.contexts, source, vector).vector
+        context = space.contexts(batch.contexts, source, vector).vector[:, 0]
     hard = stage.data.config.hard_weight(batch.step)
     targets = batch.target.tolist()
     mined = stage.mined[batch.step].tolist() if hard else []

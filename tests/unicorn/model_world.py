@@ -40,13 +40,12 @@ def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=generator(seed))
 
 
-def make_model(sizes: ModelSizes = SIZES, **ranker: Any) -> UniCoRn:
+def make_model(sizes: ModelSizes = SIZES, codes: int = 1, **ranker: Any) -> UniCoRn:
     """Return a small model none of whose weights is zero, so that nothing is right by silence."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = UniCoRn(
-            sizes, ModelConfig(space=SpaceConfig(width=8), ranker=RankerConfig(hidden=10, cross_rank=3, **ranker))
-        )
+        space = SpaceConfig(width=8, codes=codes)
+        model = UniCoRn(sizes, ModelConfig(space=space, ranker=RankerConfig(hidden=10, cross_rank=3, **ranker)))
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.add_(0.1 * torch.randn(parameter.shape))

@@ -44,9 +44,9 @@ def test_crossing_by_hand() -> None:
     torch.testing.assert_close(found, torch.tensor([10 * 9.5 + 1, 20 * -2.75 + 1]))
 
 
-def make_pool(length: int = 3) -> AttentionPool:
+def make_pool(codes: int = 1) -> AttentionPool:
     torch.manual_seed(0)
-    pool = AttentionPool(4, length, 5)
+    pool = AttentionPool(4, 3, 5, codes)
     torch.nn.init.normal_(pool.key.weight)
     torch.nn.init.normal_(pool.recency)
     torch.nn.init.normal_(pool.age)
@@ -57,18 +57,33 @@ AGES = torch.tensor([[1, 3, 0]])
 
 
 @torch.no_grad()
-def test_attention_by_hand() -> None:
-    pool, query, items = make_pool(), numbers(1, 4, seed=1), numbers(1, 3, 4, seed=2)
-    liked = [float(items[0, h] @ (pool.key.weight @ query[0])) / math.sqrt(4) for h in (0, 1)]
-    logits = [liked[h] + float(pool.recency[h]) + float(pool.age[(1, 3)[h]]) for h in (0, 1)]
-    weights = [math.exp(logit) / sum(math.exp(other) for other in logits) for logit in logits]
+@pytest.mark.parametrize("codes", [1, 3])
+def test_attention_by_hand(codes: int) -> None:
+    pool, query, items = make_pool(codes), numbers(1, 4, seed=1), numbers(1, 3, 4, seed=2)
     found = pool(query, items, AGES, torch.tensor([[True, True, False]]))
-    torch.testing.assert_close(found[0], weights[0] * items[0, 0] + weights[1] * items[0, 1])
+    assert found.shape == (1, codes, 4)
+    for code in range(codes):
+        asked = pool.key.weight @ query[0] + (0 if pool.codes is None else pool.codes[code])
+        logits = [float(items[0, h] @ asked) / math.sqrt(4) for h in (0, 1)]
+        logits = [logits[h] + float(pool.recency[h]) + float(pool.age[(1, 3)[h]]) for h in (0, 1)]
+        weights = [math.exp(logit) / sum(math.exp(other) for other in logits) for logit in logits]
+        torch.testing.assert_close(found[0, code], weights[0] * items[0, 0] + weights[1] * items[0, 1])
 
 
-@given(st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=4), st.floats(-1e6, 1e6))
-def test_padding_with_huge_vectors_changes_nothing(masks: list[list[bool]], huge: float) -> None:
-    pool, mask = make_pool(), torch.tensor(masks)
+@torch.no_grad()
+def test_codes_start_apart() -> None:
+    pool, items = make_pool(4), numbers(1, 3, 4, seed=2)
+    found = pool(torch.zeros(1, 4), items, AGES, torch.ones(1, 3, dtype=torch.bool))[0]
+    assert torch.pdist(found).min() > 1e-2
+
+
+@given(
+    st.lists(st.lists(st.booleans(), min_size=3, max_size=3), min_size=1, max_size=4),
+    st.floats(-1e6, 1e6),
+    st.sampled_from([1, 2]),
+)
+def test_padding_with_huge_vectors_changes_nothing(masks: list[list[bool]], huge: float, codes: int) -> None:
+    pool, mask = make_pool(codes), torch.tensor(masks)
     query, items = numbers(len(masks), 4, seed=1), numbers(len(masks), 3, 4, seed=2)
     padded = torch.where(mask.unsqueeze(-1), items, torch.tensor(huge))
     ages = AGES.expand(len(masks), 3)
@@ -76,8 +91,9 @@ def test_padding_with_huge_vectors_changes_nothing(masks: list[list[bool]], huge
     torch.testing.assert_close(pool(query, padded, old, mask), pool(query, items, ages, mask))
 
 
-def test_an_empty_history_is_zero_and_its_gradients_are_numbers() -> None:
-    pool = make_pool()
+@pytest.mark.parametrize("codes", [1, 2])
+def test_an_empty_history_is_zero_and_its_gradients_are_numbers(codes: int) -> None:
+    pool = make_pool(codes)
     query = numbers(2, 4, seed=1).requires_grad_()
     mask = torch.tensor([[False] * 3, [True, False, False]])
     found = pool(query, numbers(2, 3, 4, seed=2), AGES.expand(2, 3), mask)

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.unicorn.model_world import SIZES, blank, make_contexts, make_items, make_model, numbers, rows
 from unicorn.batch import Contexts
 from unicorn.config import ModelConfig, RankerConfig, SpaceConfig
-from unicorn.model import ItemSide, RequestSide, UniCoRn
+from unicorn.model import ItemSide, RequestSide, UniCoRn, best_product
 
 B, L = 5, 6
 
@@ -23,6 +23,14 @@ def candidates() -> tuple[Tensor, Tensor]:
     return rows(SIZES.items, B, L, seed=30, low=1), numbers(B, L, SIZES.pairs, seed=31)
 
 
+def spread_codes(model: UniCoRn) -> None:
+    """Make the vectors of a request differ, as training does."""
+    with torch.no_grad():
+        codes = model.space.contexts.history.codes
+        assert codes is not None
+        codes.mul_(20.0)
+
+
 def score(model: UniCoRn, contexts: Contexts, items: Tensor, pairs: Tensor) -> Tensor:
     request, side = both_sides(model, contexts)
     return model.score(request, contexts.task, side, items, pairs)
@@ -32,7 +40,7 @@ def test_shapes() -> None:
     model, contexts = make_model(), make_contexts()
     request, side = both_sides(model, contexts)
     assert [tuple(part.shape) for part in side] == [(9, 8), (9, 10), (9, 10)]
-    assert [tuple(part.shape) for part in request] == [(B, 8), (B, 10), (B, 7, 8), (B, 10)]
+    assert [tuple(part.shape) for part in request] == [(B, 1, 8), (B, 1, 10), (B, 7, 8), (B, 10)]
     assert score(model, contexts, *candidates()).shape == (B, L)
 
 
@@ -40,10 +48,39 @@ def test_the_index_holds_the_score_of_the_space() -> None:
     """score = s·<c, v> + <w, q>, as one inner product."""
     model, contexts = make_model(), make_contexts()
     request, side = both_sides(model, contexts)
-    cosine = request.vector @ side.vector.T
+    cosine = request.vector[:, 0] @ side.vector.T
     quality = model.space.quality_weight[contexts.task] @ make_items().quality.T
     expected = model.space.scale * cosine + quality
-    torch.testing.assert_close(request.searched @ side.indexed.T, expected)
+    torch.testing.assert_close(request.searched[:, 0] @ side.indexed.T, expected)
+
+
+def test_of_several_vectors_of_a_request_the_nearest_scores_an_item() -> None:
+    model, contexts, (at, pairs) = make_model(codes=3), make_contexts(), candidates()
+    spread_codes(model)
+    request, side = both_sides(model, contexts)
+    assert [tuple(part.shape) for part in request] == [(B, 3, 8), (B, 3, 10), (B, 7, 8), (B, 10)]
+    cosine = torch.stack([request.vector[:, code] @ side.vector.T for code in range(3)])  # (V, B, N + 1)
+    best = cosine.amax(dim=0)
+    assert len({int(code) for code in cosine.argmax(dim=0).flatten()}) == 3  # each is the nearest of some item
+    raw = model.features(request, side, at, pairs)
+    torch.testing.assert_close(raw[..., 0], (model.space.scale * best).gather(1, at))
+    quality = model.space.quality_weight[contexts.task] @ make_items().quality.T
+    torch.testing.assert_close(
+        best_product(side.indexed.expand(B, -1, -1), request.searched), model.space.scale * best + quality
+    )
+    nearest = request.vector[torch.arange(B).unsqueeze(1), cosine.argmax(dim=0).gather(1, at)]  # (B, L, D)
+    one_each = RequestSide(nearest.flatten(0, 1).unsqueeze(1), *(part.repeat_interleave(L, 0) for part in request[1:]))
+    found, _ = model.ranker.first(request, side.vector[at], side.hidden[at], raw)
+    alone = [part[at].flatten(0, 1).unsqueeze(1) for part in (side.vector, side.hidden)]
+    each, _ = model.ranker.first(one_each, *alone, raw.flatten(0, 1).unsqueeze(1))
+    torch.testing.assert_close(found.flatten(0, 1), each[:, 0])
+
+
+def test_without_a_history_all_vectors_of_a_request_are_one() -> None:
+    model = make_model(codes=3)
+    spread_codes(model)
+    vector = both_sides(model, blank(2))[0].vector
+    torch.testing.assert_close(vector, vector[:, :1].expand(-1, 3, -1))
 
 
 def test_the_scale_starts_as_the_inverse_temperature() -> None:
@@ -65,7 +102,7 @@ def test_the_first_map_in_three_parts_is_the_map_of_them_side_by_side() -> None:
         [request.parts.flatten(1), contexts.flags, contexts.facts, torch.eye(SIZES.tasks)[contexts.task]], dim=1
     )
     vector = side.vector[at]
-    products = vector * request.vector.unsqueeze(1)
+    products = vector * request.vector
     by_part = torch.einsum("bld,bpd->blp", vector, request.parts)
     numbers = (raw - model.ranker.mean) / model.ranker.deviation
     whole = torch.cat([of_request.unsqueeze(1).expand(B, L, -1), of_item, products, by_part, numbers], dim=2)
@@ -78,7 +115,7 @@ def test_the_first_number_of_a_pair_is_its_score_in_the_space_without_quality() 
     at, pairs = candidates()
     request, side = both_sides(model, contexts)
     raw = model.features(request, side, at, pairs)
-    cosine = request.vector @ side.vector.T
+    cosine = request.vector[:, 0] @ side.vector.T
     torch.testing.assert_close(raw[..., 0], (model.space.scale * cosine).gather(1, at))
     torch.testing.assert_close(raw[..., 1:], pairs)
 
@@ -127,10 +164,10 @@ def test_without_a_source_its_vector_is_not_read() -> None:
         torch.testing.assert_close(one, two)
 
 
-@pytest.mark.parametrize(("vectors", "graph"), [(2, 3), (0, 0)])
-def test_every_parameter_learns(vectors: int, graph: int) -> None:
+@pytest.mark.parametrize(("vectors", "graph", "codes"), [(2, 3, 1), (0, 0, 1), (2, 3, 3)])
+def test_every_parameter_learns(vectors: int, graph: int, codes: int) -> None:
     sizes = replace(SIZES, vectors=vectors, graph=graph)
-    model = make_model(sizes).train()
+    model = make_model(sizes, codes).train()
     contexts, (at, pairs) = make_contexts(12, sizes), candidates()
     missing = [torch.zeros_like(column[:4]) for column in contexts]  # some requests lack everything
     contexts = Contexts(*(torch.cat([empty, column[4:]]) for empty, column in zip(missing, contexts, strict=True)))
@@ -185,6 +222,7 @@ def test_weights_are_the_same_for_the_same_seed() -> None:
     [
         (lambda: SpaceConfig(width=0), "model.space.width is 0, it must be at least 1."),
         (lambda: SpaceConfig(temperature=0.0), "model.space.temperature is 0.0, it must be at least 0.001."),
+        (lambda: SpaceConfig(codes=0), "model.space.codes is 0, it must be at least 1."),
         (lambda: RankerConfig(blocks=-1), "model.ranker.blocks is -1, it must be at least 0."),
     ],
 )

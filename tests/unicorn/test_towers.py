@@ -19,7 +19,7 @@ def encode(contexts: Contexts, memory_seed: int = 20) -> torch.Tensor:
     space = make_model().space
     memory = numbers(SIZES.items, WIDTH, seed=memory_seed)
     source = memory[contexts.source] * (contexts.source != 0).unsqueeze(-1)
-    vector: torch.Tensor = space.contexts(contexts, source, memory).vector
+    vector: torch.Tensor = space.contexts(contexts, source, memory).vector[:, 0]
     return vector
 
 
@@ -29,9 +29,9 @@ def test_vectors_have_unit_norm_and_the_shapes_of_their_parts() -> None:
     assert item.vector.shape == (SIZES.items, WIDTH) and item.parts.shape == (SIZES.items, 7, WIDTH)
     memory = item.vector
     context = space.contexts(contexts, memory[contexts.source], memory)
-    assert context.vector.shape == (5, WIDTH) and context.parts.shape == (5, 7, WIDTH)
+    assert context.vector.shape == (5, 1, WIDTH) and context.parts.shape == (5, 7, WIDTH)
     for encoded in (item, context):
-        torch.testing.assert_close(encoded.vector.norm(dim=1), torch.ones(len(encoded.vector)))
+        torch.testing.assert_close(encoded.vector.norm(dim=-1), torch.ones(encoded.vector.shape[:-1]))
 
 
 def test_a_request_that_lacks_everything_has_a_vector() -> None:

@@ -37,7 +37,7 @@ class Sample:
     Attributes:
         engine: what is served; its w is that of the last search.
         task: number of the task.
-        vector: by block of contexts, what the space searches with, without w.
+        vector: by block of contexts (b, V, D), what the space searches with, without w.
         blocked: by block, (b, (N + 8) // 8) uint8, the bits of what may not be shown.
         context: (K,) context of each target, from 0.
         request: (K,) request of each target, from 0.
