@@ -109,5 +109,8 @@ class ServingConfig:
     block_mb: int = 24
     """Megabytes of one dense (requests, items) block, of which about thirty are held; it bounds memory, whatever the
     catalogue."""
+    prune_level: int = 0
+    """Engagement level, from 1, whose learned threshold an item must reach in the space to be brought by it; nothing
+    follows the candidates then. 0 = no pruning. Thresholds are learned by ``training.space.loss: hinge`` alone."""
     exclude_seen: tuple[str, ...] | None = None
     """Tasks in which items that the user engaged with are no candidates; null = all but search."""

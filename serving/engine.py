@@ -141,11 +141,19 @@ class Engine:
         """Return by source what it brings for a block of requests."""
         sizes = self.config.candidates
         if self.features.catalogue.rows - 1 <= sizes.everything:
-            return {EVERYTHING: all_items(block.blocked)}
+            return {EVERYTHING: self._pruned(all_items(block.blocked), block.request)}
         near = np.zeros((len(block.blocked), 1), dtype=np.int64)
         if sizes.space:
-            near = self.index.search(block.request.searched, block.blocked, sizes.space)
+            near = self._pruned(self.index.search(block.request.searched, block.blocked, sizes.space), block.request)
         return {SPACE: near} | from_evidence(block.evidence, block.blocked, sizes)
+
+    def _pruned(self, near: NDArray[np.int64], request: RequestSide) -> NDArray[np.int64]:
+        """Return item rows ``near`` (B, n) without those below the threshold of the configured level."""
+        if not self.config.prune_level:
+            return near
+        cosine = best_product(self.side.vector[torch.from_numpy(near)], request.vector)
+        reached = cosine >= self.model.space.thresholds[self.config.prune_level - 1]
+        return np.where(reached.numpy(), near, 0)
 
     def find(self, block: Block, at_least: int) -> Candidates:
         """Return the candidates of a block, and what follows them where that makes ``at_least`` so many items."""
@@ -155,7 +163,7 @@ class Engine:
         items = merge(brought.values(), self.config.candidates.total, self.ties)
         found = (items > 0).sum(axis=1, keepdims=True)  # (B, 1)
         most = at_least - int(found.min(initial=at_least))
-        if most <= 0:
+        if most <= 0 or self.config.prune_level:
             return Candidates(items, brought, None)
         taken = block.blocked.copy()
         np.put_along_axis(taken, items, True, axis=1)

@@ -8,8 +8,9 @@ from typing import Literal
 
 from features.columns import TASKS
 from features.config import FeatureConfig
+from features.errors import DataError
 from serving.config import ServingConfig
-from unicorn.config import ModelConfig
+from unicorn.config import LEVELS, ModelConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,3 +187,13 @@ class FitConfig:
     """How it answers."""
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     """Where the run is tracked."""
+
+    def __post_init__(self) -> None:
+        """Refuse to prune by thresholds that nothing learns."""
+        level, learns = self.serving.prune_level, self.training.space.loss == "hinge"
+        if not 0 <= level <= LEVELS:
+            raise DataError(f"serving.prune_level: {level} is no engagement level. Give 1 to {LEVELS}, or 0 for none.")
+        if level and not learns:
+            raise DataError(
+                f"serving.prune_level: {level} needs learned thresholds. Set training.space.loss to hinge as well."
+            )

@@ -103,6 +103,29 @@ def test_a_source_of_size_0_brings_nothing(engine, requests):
     assert (items == nothing.retrieve(requests, none_excluded(engine), 5)[0]).all()
 
 
+@pytest.mark.parametrize("everything", [0, 1000])
+def test_the_threshold_of_a_level_prunes_what_the_space_brings(engine, requests, everything):
+    model = copy.deepcopy(engine.model)
+    steps = torch.tensor([0.05, 0.2, 0.3, 3.0])
+    with torch.no_grad():
+        model.space.threshold_steps.copy_(torch.log(torch.expm1(steps)))  # thresholds .05, .25, .55 and 3.55
+    without = with_sizes(replace(engine, model=model), **dict.fromkeys(vars(engine.config.candidates), 0))
+    sizes = {"everything": everything, "space": 1000}
+    block = without.prepare(requests, none_excluded(engine))
+    cosine = block.request.vector[:, 0] @ engine.side.vector.T
+    allowed = torch.from_numpy(~block.blocked)
+    counts = []
+    for level, threshold in enumerate((0.05, 0.25, 0.55, 3.55), start=1):
+        pruned = replace(without, config=replace(with_sizes(without, **sizes).config, prune_level=level))
+        found = pruned.find(block, 30).items
+        wanted = allowed & (cosine >= threshold)
+        assert [set(row[row > 0]) for row in found] == [set(np.flatnonzero(row)) for row in wanted.numpy()]
+        items, _ = pruned.rank(requests, none_excluded(engine), 30)  # nothing follows what is left
+        assert (items > 0).sum() == wanted.sum()
+        counts.append(int(wanted.sum()))
+    assert counts[0] > counts[1] > counts[2] > counts[3] == 0
+
+
 def test_as_many_items_are_found_as_are_asked_for(engine, requests):
     block = engine.prepare(requests, none_excluded(engine))
     for count in (1, 20, 30, 1000):

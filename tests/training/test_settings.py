@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from features.errors import DataError
+from serving.config import ServingConfig
 from tests.training.worlds import config
-from training.config import FitConfig
+from training.config import FitConfig, SpaceStageConfig, TrainingConfig
 from training.fit import with_options
 from training.settings import read_config, show_config
 
@@ -93,3 +94,19 @@ def test_the_commands_own_options_win():
     base = FitConfig()
     assert with_options(base, None, None) == base
     assert with_options(base, "search, similar", False) == replace(base, train_tasks=("search", "similar"), refit=False)
+
+
+@pytest.mark.parametrize(
+    ("level", "loss", "message"),
+    [
+        (2, "softmax", "serving.prune_level: 2 needs learned thresholds. Set training.space.loss to hinge as well."),
+        (5, "hinge", "serving.prune_level: 5 is no engagement level. Give 1 to 4, or 0 for none."),
+        (-1, "hinge", "serving.prune_level: -1 is no engagement level. Give 1 to 4, or 0 for none."),
+    ],
+)
+def test_only_learned_thresholds_prune(level, loss, message):
+    training = TrainingConfig(space=SpaceStageConfig(loss=loss))
+    with pytest.raises(DataError) as error:
+        FitConfig(serving=ServingConfig(prune_level=level), training=training)
+    assert str(error.value) == message
+    FitConfig(serving=ServingConfig(prune_level=4), training=TrainingConfig(space=SpaceStageConfig(loss="hinge")))
