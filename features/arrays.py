@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,16 @@ from scipy import sparse
 from features.errors import DataError
 
 _PARTS = ("data", "indices", "indptr", "shape")
+
+
+def padded(array: NDArray[Any] | sparse.csr_matrix, axes: Collection[int], size: int) -> Any:
+    """Return an array or a CSR matrix with zeros behind what it has, so that it has ``size`` along each of ``axes``."""
+    if isinstance(array, np.ndarray):
+        more = [(0, size - length if axis in axes else 0) for axis, length in enumerate(array.shape)]
+        return np.pad(array, more)
+    rows, columns = (size if axis in axes else length for axis, length in enumerate(array.shape))
+    starts = np.pad(array.indptr, (0, rows - array.shape[0]), mode="edge")
+    return sparse.csr_matrix((array.data, array.indices, starts), shape=(rows, columns))
 
 
 def save_arrays(arrays: Mapping[str, NDArray[Any] | sparse.csr_matrix], path: Path) -> None:

@@ -15,9 +15,10 @@ from features.columns import Col
 from features.config import FeatureConfig
 from features.encoder import TextEncoder
 from features.errors import DataError
-from features.lexical import bm25_weights
+from features.lexical import Lexicon, bm25_weights
+from features.quality_settings import Signal
 from features.text import NgramHasher, bag_of_words, split_words
-from features.vocabulary import Vocabulary
+from features.vocabulary import UNKNOWN, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,14 @@ class Catalogue:
 
     Attributes:
         ids: rows of the item ids, from 1.
-        frame: (N rows) item_id, title, category, countries.
+        frame: (N rows) item_id, title, category, countries, created_at and the columns of quality signals.
         text: (N + 1, E) unit text vectors of title and text, zeros where an item has neither.
         tokens: (N + 1, T) hashed tokens of the title (of the text where there is no title), 0 = padding.
         category: (N + 1, P) rows of the levels of the category path, 0 = padding.
         countries: (N + 1, C) rows of the countries where an item may be shown, 0 = padding.
         vectors: (N + 1, V) ready embeddings side by side, each of unit length.
         lexical: (W, N + 1) BM25 weights of words in title and text.
+        lexicon: what the BM25 weights were fitted on.
         restricted: (N + 1,) whether an item names countries.
         allowed: ascending keys ``country * (N + 1) + item`` of what restricted items may be shown where.
     """
@@ -45,6 +47,7 @@ class Catalogue:
     countries: NDArray[np.int64]
     vectors: NDArray[np.float32]
     lexical: sparse.csr_matrix
+    lexicon: Lexicon
     restricted: NDArray[np.bool_]
     allowed: NDArray[np.int64]
 
@@ -61,8 +64,31 @@ class Catalogue:
         shown[named] = True
         return shown
 
+    def extended(self, more: Catalogue) -> Catalogue:
+        """Return the catalogue with the items of ``more`` behind its own, whose rows stay.
 
-_ARRAYS = ("text", "tokens", "category", "countries", "vectors", "lexical", "restricted", "allowed")
+        A country that the model does not know is one row with all others of the kind, so that an item that names it is
+        shown in none of them.
+        """
+        rows = self.rows + more.rows - 1
+        country, item = np.divmod(self.allowed, self.rows)
+        new_country, new_item = np.divmod(more.allowed, more.rows)
+        known = new_country > UNKNOWN
+        keys = np.concatenate([country * rows + item, (new_country * rows + new_item + self.rows - 1)[known]])
+        return Catalogue(
+            ids=Vocabulary(pl.concat([self.ids.values, more.ids.values]), first=1),
+            frame=pl.concat([self.frame, more.frame], how="vertical_relaxed"),
+            **{name: np.concatenate([getattr(self, name), getattr(more, name)[1:]]) for name in _BY_ITEM},
+            lexical=sparse.hstack([self.lexical, more.lexical[:, 1:]], format="csr"),
+            lexicon=self.lexicon,
+            allowed=np.sort(keys),
+        )
+
+
+ITEM_COLUMNS = (Col.ITEM, Col.TITLE, Col.CATEGORY, Col.COUNTRIES)
+"""What a user sees of an item."""
+_BY_ITEM = ("text", "tokens", "category", "countries", "vectors", "restricted")
+_ARRAYS = (*_BY_ITEM, "lexical", "allowed")
 
 
 def build_catalogue(
@@ -72,26 +98,36 @@ def build_catalogue(
     config: FeatureConfig,
     encoder: TextEncoder,
     hasher: NgramHasher,
+    lexicon: Lexicon | None = None,
 ) -> Catalogue:
-    """Return the arrays of ``items`` (one row an item, in ascending order of item_id)."""
+    """Return the arrays of ``items`` (one row an item, in ascending order of item_id); ``lexicon`` as fitted before."""
     title, text = ([(value or "").strip() for value in items.get_column(name)] for name in (Col.TITLE, Col.TEXT))
     both = [f"{name} {words}".strip() for name, words in zip(title, text, strict=True)]
     named = split_words([None, *(name or words for name, words in zip(title, text, strict=True))])
     further = split_words([None, *(words if name else None for name, words in zip(title, text, strict=True))])
     buckets, vectors = config.counts.word_buckets, _ready_vectors(items, config.vectors)
     restricted, allowed, listed = _country_rows(items, countries, config.item_countries)
+    bags = bag_of_words(named, buckets) + bag_of_words(further, buckets)
+    lexicon = Lexicon.of(bags) if lexicon is None else lexicon
     return Catalogue(
         ids=Vocabulary(items.get_column(Col.ITEM).alias("value"), first=1),
-        frame=items.select(Col.ITEM, Col.TITLE, Col.CATEGORY, Col.COUNTRIES),
+        frame=items.select(*dict.fromkeys((*ITEM_COLUMNS, Col.CREATED, *_signal_columns(config)))),
         text=_text_vectors(both, encoder),
         tokens=hasher.matrix(named, config.text.item_tokens),
         category=_category_rows(items.get_column(Col.CATEGORY), categories, config.category_depth),
         countries=listed,
         vectors=vectors,
-        lexical=bm25_weights(bag_of_words(named, buckets) + bag_of_words(further, buckets)),
+        lexical=bm25_weights(bags, lexicon),
+        lexicon=lexicon,
         restricted=restricted,
         allowed=allowed,
     )
+
+
+def _signal_columns(config: FeatureConfig) -> list[str]:
+    """Return the columns of ``items`` that quality signals are read from."""
+    named = map(Signal.parse, config.quality)
+    return [column for signal in named for column in (signal.column, signal.by) if column is not None]
 
 
 def category_levels(category: pl.Series) -> pl.Series:
@@ -166,10 +202,15 @@ def save_catalogue(catalogue: Catalogue, folder: Path) -> None:
     """Write the arrays and the frame."""
     catalogue.frame.write_parquet(folder / "items.parquet")
     save_arrays({name: getattr(catalogue, name) for name in _ARRAYS}, folder / "catalogue.safetensors")
+    save_arrays(catalogue.lexicon._asdict(), folder / _LEXICON)
 
 
 def load_catalogue(folder: Path) -> Catalogue:
     """Read what ``save_catalogue`` wrote."""
     frame = pl.read_parquet(folder / "items.parquet")
     ids = Vocabulary(frame.get_column(Col.ITEM).alias("value"), first=1)
-    return Catalogue(ids=ids, frame=frame, **load_arrays(folder / "catalogue.safetensors"))
+    arrays = load_arrays(folder / "catalogue.safetensors")
+    return Catalogue(ids=ids, frame=frame, lexicon=Lexicon(**load_arrays(folder / _LEXICON)), **arrays)
+
+
+_LEXICON = "lexicon.safetensors"

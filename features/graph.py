@@ -68,7 +68,7 @@ def fit_graph(
     if known.any():
         found = _unit(_leading(_normalised(contexts, degree), width, seed)[known])
         vectors[known, : found.shape[1]] = _unit(found - found.mean(axis=0))
-        _fill_from_text(vectors, degree, text)
+        fill_from_text(vectors, degree, text)
     return vectors
 
 
@@ -132,10 +132,15 @@ def _leading(matrix: sparse.csr_matrix, width: int, seed: int) -> Dense:
     return np.asarray(basis @ ((axes * scale) @ axes.T), dtype=np.float32)
 
 
-def _fill_from_text(vectors: Dense, degree: Dense, text: Dense) -> None:
+def fill_from_text(vectors: Dense, degree: Dense, text: Dense) -> None:
     """Give the items without an edge the vectors that their texts say, in place.
 
     An item weighs the square root of its degree: the more edges, the surer its vector.
+
+    Args:
+        vectors: (N + 1, width) graph vectors.
+        degree: (N + 1,) weights of the edges of each item.
+        text: (N + 1, E) unit text vectors.
     """
     told: NDArray[np.bool_] = (text != 0).any(axis=1)
     told[MISSING] = False

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.arrays import padded
 from features.columns import Col
 from features.errors import DataError
 from features.quality_settings import Signal
@@ -21,6 +22,15 @@ LIMIT = 1.0
 """Components lie in [-LIMIT, LIMIT]."""
 
 
+class Scaling(NamedTuple):
+    """Where the scaled components are 0, and what they are divided by."""
+
+    middle: NDArray[np.float64]
+    """(Q,) median of what is known; 0 where nothing is."""
+    spread: NDArray[np.float64]
+    """(Q,) what becomes ``LIMIT``; infinite where nothing is known."""
+
+
 class Quality(NamedTuple):
     """Quality vectors of the catalogue. N = items, Q = components."""
 
@@ -30,6 +40,8 @@ class Quality(NamedTuple):
     """(N + 1, Q) in [-1, 1], row 0 and what is missing 0."""
     missing: NDArray[np.float32]
     """(N + 1, Q) 1 where the component is not known."""
+    scaling: Scaling
+    """How they were scaled."""
 
 
 class ItemEvents(NamedTuple):
@@ -47,6 +59,11 @@ class ItemEvents(NamedTuple):
     """Time of the last row in days since 1970, NaN without times."""
     span: float
     """Days between the first row and the last."""
+
+    def extended(self, rows: int) -> ItemEvents:
+        """Return the counts for ``rows`` item rows, of which the last ones have no event."""
+        engaged, shown, timed, recent = (padded(count, (0,), rows) for count in self[:4])
+        return ItemEvents(engaged, shown, timed, recent, self.end, self.span)
 
     @classmethod
     def nothing(cls, items: int) -> ItemEvents:
@@ -103,19 +120,28 @@ def _padded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([[np.nan], values])
 
 
-def scale(raw: dict[str, NDArray[np.float64]]) -> Quality:
-    """Return signals scaled robustly: the median is 0, three quarter spreads are ``LIMIT``, beyond is cut."""
-    values, missing = [], []
-    for signal in raw.values():
-        known = np.isfinite(signal)
-        known[0] = False
-        if known.any():
-            low, middle, high = np.percentile(signal[known], [25, 50, 75])
-            spread = (high - low) or float(signal[known].std()) or 1.0
-            scaled = np.clip((signal - middle) / (3 * spread), -LIMIT, LIMIT)
-        else:
-            scaled = np.zeros_like(signal)
-        values.append(np.where(known, scaled, 0.0))
-        missing.append(~known)
-    columns = (np.stack(parts, axis=1).astype(np.float32) for parts in (values, missing))
-    return Quality(tuple(raw), *columns)
+def scale(raw: dict[str, NDArray[np.float64]], scaling: Scaling | None = None) -> Quality:
+    """Return signals scaled robustly: the median is 0, three quarter spreads are ``LIMIT``, beyond is cut.
+
+    Args:
+        raw: by name, (N + 1,) each.
+        scaling: as it was found before, which then tells what nothing is known of as well; None = found here.
+    """
+    raw_values = np.stack(list(raw.values()), axis=1)  # (N + 1, Q)
+    known = np.isfinite(raw_values)
+    known[0] = False
+    scaling = _scaling(raw_values, known) if scaling is None else scaling
+    known &= np.isfinite(scaling.spread)
+    scaled = np.clip((np.where(known, raw_values, 0.0) - scaling.middle) / scaling.spread, -LIMIT, LIMIT)
+    values = np.where(known, scaled, 0.0).astype(np.float32)
+    return Quality(tuple(raw), values, (~known).astype(np.float32), scaling)
+
+
+def _scaling(values: NDArray[np.float64], known: NDArray[np.bool_]) -> Scaling:
+    """Return the scaling of ``values`` (N + 1, Q) where ``known`` (N + 1, Q)."""
+    middle, spread = np.zeros(values.shape[1]), np.full(values.shape[1], np.inf)
+    for at in np.flatnonzero(known.any(axis=0)):
+        told = values[known[:, at], at]
+        low, middle[at], high = np.percentile(told, [25, 50, 75])
+        spread[at] = 3 * ((high - low) or float(told.std()) or 1.0)
+    return Scaling(middle, spread)

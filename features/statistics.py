@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.affinity import fit_affinity
-from features.arrays import load_arrays, map_columns, save_arrays, save_columns
+from features.arrays import load_arrays, map_columns, padded, save_arrays, save_columns
 from features.blocks.base import Block
 from features.blocks.log import Log, World
 from features.blocks.numbers import Dense
 from features.blocks.registry import switched_on
+from features.catalogue import Catalogue
 from features.config import UseConfig
 from features.events import EventRows
-from features.graph import align, fit_graph
-from features.quality import RECENT, ItemEvents, Quality, scale, signals
+from features.graph import align, fill_from_text, fit_graph
+from features.quality import RECENT, ItemEvents, Quality, Scaling, scale, signals
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Counts, maps, quality and exposure, fitted on the same rows.
+    """Counts, maps and quality, fitted on the same rows.
 
     Attributes:
         blocks: by name, the feature blocks that are switched on, in the order of their columns.
@@ -34,7 +35,7 @@ class Statistics:
         by_task: (T, N + 1) engagements of each item in each task.
         scale: what a count is multiplied by, so that counts of a part of the rows are comparable to those of all.
         quality: the quality vectors.
-        exposure: (N + 1,) rows that showed the item; 0 means that nothing was learned of its id.
+        events: counts of the events of each item, from which quality is made.
     """
 
     blocks: Mapping[str, Block]
@@ -43,7 +44,12 @@ class Statistics:
     by_task: Dense
     scale: float
     quality: Quality
-    exposure: Dense
+    events: ItemEvents
+
+    @property
+    def exposure(self) -> Dense:
+        """Rows that showed each item, (N + 1,); 0 means that nothing was learned of its id."""
+        return self.events.shown
 
     @property
     def popularity(self) -> Dense:
@@ -53,6 +59,36 @@ class Statistics:
     def turned_to(self, other: Statistics) -> Statistics:
         """Return the same with graph vectors in the basis of the ``other``'s, which a network was trained on."""
         return replace(self, graph=align(self.graph, other.graph)) if self.graph.size else self
+
+    def extended(self, catalogue: Catalogue, named: tuple[str, ...]) -> Statistics:
+        """Return the same for a ``catalogue`` with items behind those that were fitted, which nobody engaged with yet.
+
+        What was fitted stays; ``named`` are the entries of ``features.quality``.
+        """
+        rows = catalogue.rows
+        events = self.events.extended(rows)
+        later = scale(signals(catalogue.frame, events, named), self.quality.scaling)
+        fitted = len(self.quality.values)
+        quality = self.quality._replace(
+            values=np.concatenate([self.quality.values, later.values[fitted:]]),
+            missing=np.concatenate([self.quality.missing, later.missing[fitted:]]),
+        )
+        return replace(
+            self,
+            blocks={name: block.extended(catalogue) for name, block in self.blocks.items()},
+            item_map=padded(self.item_map, (0, 1), rows),
+            graph=self._extended_graph(catalogue),
+            by_task=padded(self.by_task, (1,), rows),
+            quality=quality,
+            events=events,
+        )
+
+    def _extended_graph(self, catalogue: Catalogue) -> Dense:
+        """Return graph vectors also of the items that have no edge yet: what their texts say."""
+        vectors = np.array(padded(self.graph, (0,), catalogue.rows))
+        fill_from_text(vectors, padded(self.popularity, (0,), catalogue.rows), catalogue.text)
+        vectors[: len(self.graph)] = self.graph
+        return vectors
 
 
 def fit_statistics(rows: EventRows, kept: NDArray[np.bool_], world: World, *, ordered: bool) -> Statistics:
@@ -66,6 +102,7 @@ def fit_statistics(rows: EventRows, kept: NDArray[np.bool_], world: World, *, or
     """
     sizes, config = world.sizes, world.config
     log = Log.of(rows, kept, world.home, sizes, ordered=ordered)
+    events = _item_events(log.shown, sizes.items)
     return Statistics(
         blocks={block.name: block.fit(log, world) for block in switched_on(config.use)},
         item_map=_item_map(log, world),
@@ -73,8 +110,8 @@ def fit_statistics(rows: EventRows, kept: NDArray[np.bool_], world: World, *, or
         by_task=log.by_task,
         # A ratio of rows and not of engagements, for what is not kept was or was not engaged with is not to be known.
         scale=len(rows.item) / max(len(log.shown.item), 1),
-        quality=scale(signals(world.items, _item_events(log.shown, sizes.items), config.quality)),
-        exposure=np.bincount(log.shown.item, minlength=sizes.items).astype(np.float32),
+        quality=scale(signals(world.items, events, config.quality)),
+        events=events,
     )
 
 
@@ -114,32 +151,38 @@ def _item_events(rows: EventRows, items: int) -> ItemEvents:
 
 
 _BLOCKS, _SHARED = "blocks", "shared"
-_ARRAYS = ("item_map", "graph", "by_task", "exposure")
+_ARRAYS = ("item_map", "graph", "by_task")
+_COUNTS = ("engaged", "shown", "timed", "recent")
 
 
 def save_statistics(statistics: Statistics, folder: Path) -> None:
     """Write everything that was fitted, large arrays each as a file that can be memory-mapped."""
     for name, block in statistics.blocks.items():
         save_columns(block.arrays(), folder / _BLOCKS / name)
-    shared = {name: getattr(statistics, name) for name in _ARRAYS}
-    save_columns(shared | {"scale": np.array([statistics.scale])}, folder / _SHARED)
-    save_arrays({"values": statistics.quality.values, "missing": statistics.quality.missing}, folder / _QUALITY)
+    events, quality = statistics.events, statistics.quality
+    shared = {name: getattr(statistics, name) for name in _ARRAYS} | {name: getattr(events, name) for name in _COUNTS}
+    numbers = np.array([statistics.scale, events.end, events.span])
+    save_columns(shared | {_NUMBERS: numbers}, folder / _SHARED)
+    save_arrays({"values": quality.values, "missing": quality.missing} | quality.scaling._asdict(), folder / _QUALITY)
     names = pl.DataFrame({"name": statistics.quality.names}, schema={"name": pl.String})
     names.write_parquet(folder / "quality.parquet")
 
 
-_QUALITY = "quality.safetensors"
+_QUALITY, _NUMBERS = "quality.safetensors", "numbers"
 
 
 def load_statistics(folder: Path, use: UseConfig) -> Statistics:
     """Read what ``save_statistics`` wrote; large arrays stay on disk until they are read."""
     names = tuple(pl.read_parquet(folder / "quality.parquet").get_column("name"))
     quality = load_arrays(folder / _QUALITY)
-    shared = map_columns(folder / _SHARED, (*_ARRAYS, "scale"))
+    shared = map_columns(folder / _SHARED, (*_ARRAYS, *_COUNTS, _NUMBERS))
+    factor, end, span = shared[_NUMBERS].tolist()
     return Statistics(
         blocks={block.name: _block(block, folder) for block in switched_on(use)},
-        quality=Quality(names, quality["values"], quality["missing"]),
-        **(shared | {"scale": float(shared["scale"][0])}),
+        **{name: shared[name] for name in _ARRAYS},
+        scale=factor,
+        quality=Quality(names, quality.pop("values"), quality.pop("missing"), Scaling(**quality)),
+        events=ItemEvents(**{name: shared[name] for name in _COUNTS}, end=end, span=span),
     )
 
 

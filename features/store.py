@@ -151,6 +151,8 @@ class Features:
 
 
 _SCHEMA = "schema.json"
+_FORM = 2
+"""Counts up whenever what is written has other parts than before."""
 _OWNERS, _SEEN = "owners.parquet", "seen.safetensors"
 
 
@@ -175,6 +177,7 @@ def save_features(features: Features, folder: Path) -> None:
 
 def _schema(tasks: Sequence[str], quality: Sequence[str], config: FeatureConfig) -> dict[str, object]:
     facts: dict[str, object] = {
+        "form": _FORM,
         "tasks": list(tasks),
         "pair_features": list(pair_columns(config.use)),
         "request_features": list(REQUEST_FEATURES),

@@ -40,20 +40,24 @@ def model_sizes(features: Features) -> ModelSizes:
     )
 
 
-def item_tensors(features: Features) -> Items:
-    """Return the catalogue (N + 1 rows) as the item tower reads it."""
+def item_tensors(features: Features, rows: slice = slice(None)) -> Items:
+    """Return ``rows`` of the catalogue (N + 1 rows) as the item tower reads it.
+
+    An item that nothing was learned of has no id to the model, which may not have a row for it.
+    """
     catalogue, statistics, use = features.catalogue, features.statistics, features.config.use
+    exposure = statistics.exposure[rows]
     return Items(
-        row=torch.arange(catalogue.rows),
-        exposure=_tensor(statistics.exposure),
-        text=_read(catalogue.text, use.text),
-        tokens=_read(catalogue.tokens, use.ngrams).long(),
-        category=_read(catalogue.category, use.category),
-        countries=_read(catalogue.countries, use.countries),
-        vectors=_tensor(catalogue.vectors),
-        graph=_tensor(_graph(features)),
-        quality=_read(statistics.quality.values, use.quality),
-        quality_missing=_read(statistics.quality.missing, use.quality),
+        row=_tensor(np.arange(catalogue.rows)[rows] * (exposure > 0)),
+        exposure=_tensor(exposure),
+        text=_read(catalogue.text[rows], use.text),
+        tokens=_read(catalogue.tokens[rows], use.ngrams).long(),
+        category=_read(catalogue.category[rows], use.category),
+        countries=_read(catalogue.countries[rows], use.countries),
+        vectors=_tensor(catalogue.vectors[rows]),
+        graph=_tensor(_graph(features)[rows]),
+        quality=_read(statistics.quality.values[rows], use.quality),
+        quality_missing=_read(statistics.quality.missing[rows], use.quality),
     )
 
 

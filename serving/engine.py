@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from features.catalogue import Catalogue
 from features.columns import Col
 from features.evidence import Evidence
 from features.imputation import RequestRows
+from features.new_items import with_items
 from features.queries import QueryTable
 from features.store import Features
 from serving.assemble import context_tensors, item_tensors
@@ -97,9 +100,7 @@ class Engine:
         with torch.inference_mode():
             side = model.encode_items(item_tensors(features))
         check_factory(config.index, side.indexed.shape[1])
-        ids = features.catalogue.frame.get_column(Col.ITEM)
-        ties = torch.from_numpy(np.concatenate([[len(ids)], tie_ranks(ids)]))
-        return cls(features, model, config, side, index or Index(side.indexed), ties)
+        return cls(features, model, config, side, index or Index(side.indexed), _ties(features.catalogue))
 
     @property
     def block_size(self) -> int:
@@ -124,9 +125,27 @@ class Engine:
         """Return what may not be shown, (B, N + 1)."""
         seen = self.features.seen
         if seen is None:
-            return blocked_items(rows, self.features.history, self.features.catalogue, exclude_seen)
-        rows = rows._replace(end=seen.ends(rows.owner))
-        return blocked_items(rows, seen, self.features.catalogue, exclude_seen)
+            blocked = blocked_items(rows, self.features.history, self.features.catalogue, exclude_seen)
+        else:
+            rows = rows._replace(end=seen.ends(rows.owner))
+            blocked = blocked_items(rows, seen, self.features.catalogue, exclude_seen)
+        if self.index.removed.any():
+            blocked |= self.index.removed
+        return blocked
+
+    def with_items(self, items: pl.DataFrame) -> Engine:
+        """Return an engine that also finds ``items``, which came after the fit; this one stays what it is.
+
+        Raises:
+            DataError: as ``features.new_items.with_items`` does.
+        """
+        features = with_items(self.features, items)
+        with torch.inference_mode():
+            more = self.model.encode_items(item_tensors(features, slice(self.features.catalogue.rows, None)))
+            side = ItemSide(*(torch.cat(both) for both in zip(self.side, more, strict=True)))
+        index = self.index.copy()
+        index.add(more.indexed)
+        return replace(self, features=features, side=side, index=index, ties=_ties(features.catalogue))
 
     def prepare(self, requests: Requests, exclude_seen: NDArray[np.bool_]) -> Block:
         """Read, impute and encode a block of requests, and gather its evidence."""
@@ -236,3 +255,9 @@ class Engine:
         best = top_k(scores, self.ties[at], count)
         item = torch.where(torch.isfinite(scores.gather(1, best)), at.gather(1, best), 0)
         return item.numpy(), scores.gather(1, best).numpy()
+
+
+def _ties(catalogue: Catalogue) -> Tensor:
+    """Return the places (N + 1,) of the items among equal scores, padding last."""
+    ids = catalogue.frame.get_column(Col.ITEM)
+    return torch.from_numpy(np.concatenate([[len(ids)], tie_ranks(ids)]))

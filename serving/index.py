@@ -139,6 +139,13 @@ class Index:
         """What the index takes beside the vectors, which every kind keeps to score what it finds."""
         return 0 if self._approximate is None else self._approximate.bytes
 
+    def copy(self) -> Index:
+        """Return an index of the same items, so that what is added to it is not added to this one."""
+        made = Index(self.vectors, self.config)
+        made.factory, made.removed = self.factory, self.removed.copy()
+        made._approximate = None if self._approximate is None else self._approximate.copy()
+        return made
+
     def add(self, vectors: Tensor) -> NDArray[np.int64]:
         """Append items that came after the fit, and return their rows (M,), which follow the last one.
 
@@ -174,6 +181,10 @@ class Index:
                 f"index: no item has the row {wrong[0]}; rows are 1 to {len(self.vectors) - 1}. Give rows of items."
             )
         self.removed[gone] = True
+
+    def restore(self, rows: Iterable[int]) -> None:
+        """Let items that were removed be found again."""
+        self.removed[np.fromiter(rows, dtype=np.int64)] = False
 
     def save(self, folder: Path, model: str) -> None:
         """Write the index, with the hash of the ``model`` that its vectors come from; no file is ever half there."""

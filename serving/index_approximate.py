@@ -78,6 +78,10 @@ class Approximate:
             lists.cp.max_points_per_centroid = _POINTS_A_LIST
             lists.cp.min_points_per_centroid = 1  # few are no reason to write on the screen
 
+    def copy(self) -> Approximate:
+        """Return another index of the same items, so that what is added to it is not added to this one."""
+        return Approximate(faiss.clone_index(self.index), self.longest, self.config)
+
     def takes(self, vectors: NDArray[np.float32]) -> bool:
         """Whether ``vectors`` (M, W) are short enough to be added."""
         return self.longest is None or bool(_squares(vectors).max(initial=0.0) <= self.longest**2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.catalogue import ITEM_COLUMNS
 from features.columns import Col
 from features.errors import DataError
 from serving import exclusion
@@ -43,7 +44,7 @@ class Ranker:
     def __init__(self, engine: Engine, facts: RunFacts) -> None:
         """Serve ``engine``."""
         self.engine, self.facts = engine, facts
-        self._ids = pl.concat([pl.Series([""]), engine.features.catalogue.frame.get_column(Col.ITEM)])
+        self._ids = _ids(engine)
 
     @classmethod
     def load(cls, run: str | Path) -> Ranker:
@@ -71,8 +72,10 @@ class Ranker:
 
     @property
     def items(self) -> pl.DataFrame:
-        """The catalogue: item_id, title, category, countries."""
-        return self.engine.features.catalogue.frame
+        """The catalogue: item_id, title, category, countries; not what was removed."""
+        frame = self.engine.features.catalogue.frame.select(ITEM_COLUMNS)
+        removed = self.engine.index.removed
+        return frame.filter(pl.Series(~removed[1:])) if removed.any() else frame
 
     @property
     def exclude_seen(self) -> tuple[str, ...]:
@@ -91,6 +94,40 @@ class Ranker:
         told = self.facts.train_tasks if tasks is None else tasks
         engine = replace(self.engine, features=self.engine.features.with_events(events, told))
         return Ranker(engine, self.facts)
+
+    def add_items(self, items: pl.DataFrame) -> None:
+        """Rank ``items`` that came after the fit, told by their content alone, until the run is loaded again.
+
+        An item that was removed comes back as it was, whatever is said of it here.
+
+        Args:
+            items: a table as the contract has it, with the columns that the run reads.
+
+        Raises:
+            DataError: the table is not as it should be, or an item is there already.
+        """
+        engine, gone = self.engine, self._ids.filter(pl.Series(self.engine.index.removed))
+        returns = pl.col(Col.ITEM).is_in(gone.implode()) if Col.ITEM in items.columns else pl.lit(value=False)
+        back, new = items.filter(returns), items.filter(~returns)
+        if new.height:
+            engine = engine.with_items(new)
+        self._ids = _ids(engine)  # before the engine, whose rows it has to name at any time
+        if back.height:
+            engine.index.restore(_rows(engine, back.get_column(Col.ITEM)))
+        self.engine = engine
+
+    def remove_items(self, ids: Iterable[str]) -> None:
+        """Rank these items no more, until the run is loaded again; in histories, and as source items, they stay known.
+
+        Raises:
+            DataError: an item is not in the catalogue; then none is removed.
+        """
+        named = pl.Series(Col.ITEM, list(ids), dtype=pl.String)
+        rows = _rows(self.engine, named)
+        if not rows.all():
+            unknown = named.filter(pl.Series(rows == 0))
+            raise DataError(f"items to remove: {unknown[0]!r} is not in the catalogue. Leave it out.")
+        self.engine.index.remove(rows)
 
     def rank(self, requests: Requests, top_k: int = 20, exclude_seen: Sequence[str] | None = None) -> pl.DataFrame:
         """Return the ``top_k`` best items of each request, in the order of the requests.
@@ -214,7 +251,8 @@ class Ranker:
         length = requests.get_column(Col.CANDIDATES).list.len().cast(pl.Int64).to_numpy()
         columns = requests.select(Col.REQUEST, Col.TASK, Col.CANDIDATES)
         named = columns.explode(Col.CANDIDATES).drop_nulls(Col.CANDIDATES)
-        item = self.engine.features.catalogue.ids.rows(named.get_column(Col.CANDIDATES))
+        item = _rows(self.engine, named.get_column(Col.CANDIDATES))
+        item = np.where(self.engine.index.removed[item], 0, item)
         if (item == 0).any():
             unknown = named.filter(pl.Series(item == 0))
             raise DataError(
@@ -243,3 +281,13 @@ class Ranker:
             .filter(pl.col(Col.RANK) <= top_k)
         )
         return ranked.select(pl.col(name).cast(kind) for name, kind in ANSWER.items())
+
+
+def _ids(engine: Engine) -> pl.Series:
+    """Return the ids of the item rows, padding first."""
+    return pl.concat([pl.Series([""]), engine.features.catalogue.frame.get_column(Col.ITEM)])
+
+
+def _rows(engine: Engine, ids: pl.Series) -> NDArray[np.int64]:
+    """Return the item row of each id, 0 where it is not in the catalogue."""
+    return engine.features.catalogue.ids.rows(ids)

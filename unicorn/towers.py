@@ -111,7 +111,8 @@ class ContextTower(nn.Module):
         task = self.task(contexts.task)  # (B, D)
         static = self.static(contexts.static)
         tokens = bag_mean(self.shared.token, contexts.tokens)
-        items = self.shared.item(contexts.history) + self.remembered(memory[contexts.history])  # (B, H, D)
+        known = contexts.history * (contexts.history < self.shared.item.num_embeddings)  # a later item has no id here
+        items = self.shared.item(known) + self.remembered(memory[contexts.history])  # (B, H, D)
         history = self.history(task + static + tokens, items, contexts.ages, contexts.history != 0)
         flags = contexts.flags
         no_query = (contexts.static == 0).all(dim=1) & (contexts.tokens == 0).all(dim=1)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
+from features.arrays import padded
 from features.blocks.log import Log, World
 from features.blocks.numbers import Dense
 from features.blocks.reading import Found, Reading
+from features.catalogue import Catalogue
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,9 @@ class Block(ABC):
     """Context × candidate features."""
     sources: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Names of evidence that brings candidates, each with the setting of ``serving.candidates`` that says how many."""
+
+    by_item: ClassVar[tuple[tuple[str, tuple[int, ...]], ...]] = ()
+    """What of the learned has items along an axis, each with these axes."""
 
     @classmethod
     @abstractmethod
@@ -37,6 +42,11 @@ class Block(ABC):
     @abstractmethod
     def features(self, found: Found) -> tuple[Dense, ...]:
         """Return the features (B, L) in the order of ``columns``."""
+
+    def extended(self, catalogue: Catalogue) -> Self:
+        """Return the block for a ``catalogue`` with more items behind those of the fit; of these it knows nothing."""
+        grown: dict[str, Any] = {name: padded(getattr(self, name), axes, catalogue.rows) for name, axes in self.by_item}
+        return replace(self, **grown)
 
     @classmethod
     def learned(cls) -> tuple[str, ...]:

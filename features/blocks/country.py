@@ -22,6 +22,7 @@ class CountryBlock(Block):
 
     name = "country"
     columns = ("country_lift",)
+    by_item = (("by_country", (1,)),)
 
     by_country: sparse.csr_matrix  # (C, N + 1)
 

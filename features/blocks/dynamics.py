@@ -27,6 +27,7 @@ class DynamicsBlock(Block):
     name = "dynamics"
     columns = (*Dynamics.names, "country_recent")
     sources = (("recent", "recent"),)
+    by_item = (("counts", (0,)), ("percentiles", (0,)), ("by_country", (1,)))
 
     counts: Dense  # (N + 1, 1 + W)
     percentiles: Dense  # (N + 1, 1 + W)

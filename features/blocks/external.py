@@ -27,6 +27,7 @@ class ExternalBlock(Block):
     name = "external"
     columns = ("external", "external_known")
     sources = (("external", "external"),)
+    by_item = (("scores", (1,)),)
 
     scores: sparse.csr_matrix  # (U, N + 1), standardised scores in [1, 7], centred on 4
 

@@ -20,6 +20,7 @@ class GraphBlock(Block):
 
     name = "graph"
     columns = ("history_graph", "query_graph", "source_graph")
+    by_item = (("by_query", (1,)),)
 
     by_query: sparse.csr_matrix  # (K, N + 1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -14,7 +14,8 @@ from features.blocks.log import Log, World
 from features.blocks.numbers import Dense, Ints, dense, log_lift
 from features.blocks.reading import Found, Reading
 from features.blocks.words import word_shares
-from features.vocabulary import MISSING
+from features.catalogue import Catalogue
+from features.vocabulary import MISSING, UNKNOWN
 
 _PRIOR = 3.0
 """Engagements that the popularity of the groups counts for when the shares of a context are smoothed."""
@@ -46,6 +47,7 @@ class GroupBlock(Block):
     name = "groups"
     columns = ("by_group", "group_affinity", "group_recent", "group_source", "group_query")
     sources = (("by_group", "groups"),)
+    by_item = (("by_country", (1,)),)
 
     group: Ints  # (N + 1,) of each item
     share: Dense  # (G,) smoothed share of the engagements
@@ -69,6 +71,13 @@ class GroupBlock(Block):
         by_source.sum_duplicates()
         by_word = _by_group(word_shares(log, world), group, groups)
         return cls(group, share.astype(np.float32), by_source, by_word, log.country_items)
+
+    def extended(self, catalogue: Catalogue) -> Self:
+        """Give items that came later the deepest group that is known, as well."""
+        known = np.where(
+            catalogue.category[len(self.group) :] == UNKNOWN, MISSING, catalogue.category[len(self.group) :]
+        )
+        return replace(super().extended(catalogue), group=np.concatenate([self.group, deepest(known)]))
 
     def read(self, reading: Reading) -> dict[str, Dense]:
         """Return engagements of the groups by user, by the latest items, by source and by query (B, G each).

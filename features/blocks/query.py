@@ -24,6 +24,7 @@ class QueryBlock(Block):
     name = "query"
     columns = ("query_ratio", "query_count", "query_share")
     sources = (("query", "query"),)
+    by_item = (("by_query", (1,)),)
 
     by_query: sparse.csr_matrix  # (K, N + 1)
 

@@ -25,6 +25,7 @@ class ShownBlock(Block):
         ("query_shown", "shown"),
         ("source_shown", "shown"),
     )
+    by_item = (("by_task", (1,)), ("by_query", (1,)), ("by_source", (0, 1)))
 
     by_task: Dense  # (T, N + 1)
     by_query: sparse.csr_matrix  # (K, N + 1)

@@ -34,6 +34,7 @@ class SimilarQueryBlock(Block):
     name = "similar_queries"
     columns = ("similar_share", "similar_weight")
     sources = (("similar_queries", "similar_queries"),)
+    by_item = (("shares", (1,)),)
 
     row: Ints  # (M,) rows of the query vocabulary
     vector: NDArray[np.float16]  # (M, E)

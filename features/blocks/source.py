@@ -24,6 +24,7 @@ class SourceBlock(Block):
         ("source", "source"),
         ("source_affinity", "source_affinity"),
     )
+    by_item = (("by_source", (0, 1)),)
 
     by_source: sparse.csr_matrix  # (N + 1, N + 1)
 

@@ -25,6 +25,7 @@ class TransitionBlock(Block):
     name = "transitions"
     columns = ("transition", "transition_log")
     sources = (("transition", "transitions"),)
+    by_item = (("follows", (0, 1)),)
 
     follows: sparse.csr_matrix  # (N + 1, N + 1) rows are what came before
 

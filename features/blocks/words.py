@@ -31,6 +31,7 @@ class WordBlock(Block):
     name = "words"
     columns = ("word_share",)
     sources = (("words", "words"),)
+    by_item = (("by_word", (1,)),)
 
     by_word: sparse.csr_matrix  # (W, N + 1)
 

@@ -12,7 +12,7 @@ from features.catalogue import Catalogue, build_catalogue, category_levels, load
 from features.encoder import TextEncoder
 from features.errors import DataError
 from features.known import Vocabularies
-from features.lexical import bm25_weights
+from features.lexical import Lexicon, bm25_weights
 from features.queries import query_forms
 from features.text import NgramHasher, bag_of_words, split_words, word_hash
 from tests.features.feature_world import assert_same, config, events, items
@@ -124,7 +124,8 @@ def test_a_column_that_is_no_vector_is_named(tiny_encoder: str, frame: pl.DataFr
 
 def test_bm25_by_the_formula() -> None:
     texts = [None, "red chair", "red red lamp", "blue"]
-    weights = bm25_weights(bag_of_words(split_words(texts), 256), k1=1.5, b=0.5)
+    bags = bag_of_words(split_words(texts), 256)
+    weights = bm25_weights(bags, Lexicon.of(bags), k1=1.5, b=0.5)
     mean = (2 + 3 + 1) / 3
     rarity = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))  # "red" is in two of three texts
     once = rarity * 1 * (1.5 + 1) / (1 + 1.5 * (1 - 0.5 + 0.5 * 2 / mean))

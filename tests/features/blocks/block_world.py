@@ -23,6 +23,7 @@ from features.evidence import Evidence
 from features.history import History
 from features.imputation import RequestRows
 from features.known import Vocabularies
+from features.lexical import Lexicon
 from features.queries import QueryTable
 from features.vocabulary import Vocabulary
 from tests.features.feature_world import EVERYTHING, items
@@ -51,6 +52,7 @@ CATALOGUE = Catalogue(
     countries=np.zeros((4, 1), dtype=np.int64),
     vectors=np.zeros((4, 0), dtype=np.float32),
     lexical=matrix([0, 1.5, 0, 3], NOTHING),  # of two words
+    lexicon=Lexicon(np.ones(2, dtype=np.float32), np.ones(1, dtype=np.float32)),
     restricted=np.zeros(4, dtype=bool),
     allowed=np.zeros(0, dtype=np.int64),
 )

@@ -19,7 +19,7 @@ from features.statistics import Statistics
 from features.store import Features
 from tests.features.feature_world import TASKS, events, fit, items, requests, table, told
 
-SHARED = {name: name for name in ("item_map", "by_task", "quality", "exposure")} | {"graph_vectors": "graph"}
+SHARED = {name: name for name in ("item_map", "by_task", "quality", "events")} | {"graph_vectors": "graph"}
 """What is fitted beside the blocks, with its name in ``Statistics``."""
 PARTS = (*BLOCKS, *SHARED)
 ROWS, PAGE = 240, 3
@@ -148,8 +148,8 @@ def other_rows(world: Fit, kept: NDArray[np.bool_], seed: int) -> FittedEvents:
 
 def part(statistics: Statistics, name: str) -> dict[str, Any]:
     """Return what was learned in one part of what is fitted, by name."""
-    if name == "quality":
-        return statistics.quality._asdict()
+    if name in ("quality", "events"):
+        return dict(getattr(statistics, name)._asdict())
     return statistics.blocks[name].arrays() if name in BLOCKS else {name: getattr(statistics, SHARED[name])}
 
 

@@ -10,7 +10,7 @@ from features.evidence import REQUEST_FEATURES
 from serving.config import CandidateConfig
 from tests.features.feature_world import EVERYTHING
 
-TOWERS = {"ngrams", "category", "countries", "history", "user", "quality"}
+TOWERS = {"ngrams", "graph_part", "category", "countries", "history", "user", "quality"}
 """Switches of what the model reads without a block."""
 
 
