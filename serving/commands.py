@@ -1,4 +1,4 @@
-"""The commands of serving: ``rank``, ``index`` and ``export``. At module level typer alone, so that help is fast."""
+"""The commands of serving: rank, index, export and serve. At module level typer alone, so that help is fast."""
 
 from __future__ import annotations
 
@@ -101,3 +101,19 @@ def export(
     if not quiet:
         parts = len(manifest["parts"])
         typer.echo(f"{out}: {manifest['rows']:,} rows for {manifest['requests']:,} requests in {parts:,} parts")
+
+
+def serve(
+    run: Run,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; elsewhere than here, UNICORN_TOKEN has to be set.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any that is free.")] = 8000,
+    reload_seconds: Annotated[
+        float, typer.Option(min=0.0, help="How often RUN is looked at for another model; 0 = never.")
+    ] = 10.0,
+) -> None:
+    """Answer requests over HTTP; callers show UNICORN_TOKEN, if it is set, as their bearer token."""
+    from serving.http.server import run_server
+
+    run_server(run, host, port, reload_seconds)

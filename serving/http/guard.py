@@ -1,0 +1,122 @@
+"""What every call passes before it is answered: an id, the token, the size of its body; and the line in the log."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import time
+import uuid
+from collections.abc import Iterable
+from typing import Any, Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.http.limits import Limits
+from serving.http.metrics import Metrics
+
+ID: Final = "x-request-id"
+_LONGEST_ID: Final = 128
+OPEN: Final = ("/healthz", "/readyz", "/", "/page")
+"""Beginnings of the paths that no token is asked for: they tell nothing of the model or of its data."""
+
+logger = logging.getLogger("unicorn.http")
+
+
+class Guard:
+    """ASGI middleware around the app."""
+
+    def __init__(self, app: ASGIApp, limits: Limits, token: str | None, metrics: Metrics) -> None:
+        """Guard ``app``; without a ``token`` nobody is asked for one."""
+        self._app, self._limits, self._token, self._metrics = app, limits, token, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, headers, found = time.perf_counter(), Headers(scope=scope), {"status": 500, "bytes": 0}
+        name = headers.get(ID, "")[:_LONGEST_ID]
+        name = name if name.isascii() and name.isprintable() and name else uuid.uuid4().hex
+        scope.setdefault("state", {})["call_id"] = name
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                found["status"] = message["status"]
+                MutableHeaders(scope=message)[ID] = name
+            await send(message)
+
+        try:
+            refused = self._refused(scope["path"], headers)
+            if refused is not None:
+                await refused(scope, receive, sent)
+            else:
+                await self._app(scope, self._bounded(receive), sent)
+        finally:
+            seconds = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "none")
+            self._metrics.call(route, found["status"], seconds)
+            logger.info(
+                "call",
+                extra={
+                    "call_id": name,
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": found["status"],
+                    "ms": round(1e3 * seconds, 2),
+                },
+            )
+
+    def _refused(self, path: str, headers: Headers) -> Response | None:
+        if self._token is not None and not _is_open(path, OPEN):
+            given = headers.get("authorization", "")
+            if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+                problem = {"detail": "This service asks for a token. Send the header Authorization: Bearer TOKEN."}
+                return JSONResponse(problem, 401, {"www-authenticate": "Bearer"})
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > self._limits.body:
+            return JSONResponse({"detail": self._too_large()}, 413)
+        return None
+
+    def _bounded(self, receive: Receive) -> Receive:
+        """Return ``receive``, which counts: a body that comes in pieces need not say how long it is."""
+        read = 0
+
+        async def bounded() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._limits.body:
+                raise HTTPException(413, self._too_large())  # which the app passes on, unlike other errors here
+            return message
+
+        return bounded
+
+    def _too_large(self) -> str:
+        return f"The body has more than {self._limits.body:,} bytes. Send less at once."
+
+
+def _is_open(path: str, beginnings: Iterable[str]) -> bool:
+    return any(path == one or (one != "/" and path.startswith(f"{one}/")) for one in beginnings)
+
+
+class JsonLines(logging.Formatter):
+    """Log records as JSON, one a line."""
+
+    _KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of ``record``."""
+        said: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        said |= {name: value for name, value in vars(record).items() if name not in self._KNOWN}
+        if record.exc_info:
+            said["error"] = self.formatException(record.exc_info)
+        return json.dumps(said, default=str)

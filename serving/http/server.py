@@ -1,0 +1,57 @@
+"""The process around the app: where it listens, who may ask, what it logs."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+from typing import Final
+
+import uvicorn
+
+from features.errors import DataError
+from serving.http.app import create_app
+from serving.http.guard import JsonLines
+from serving.http.holder import Holder
+
+TOKEN: Final = "UNICORN_TOKEN"
+_GRACE: Final = 10
+"""Seconds that calls may take to end when the process is told to."""
+
+
+def run_server(run: str, host: str, port: int, reload_seconds: float) -> None:
+    """Serve ``run`` until the process is told to end; then what was asked is answered.
+
+    Raises:
+        DataError: there is no such run, or strangers could ask.
+    """
+    token = os.environ.get(TOKEN) or None
+    if token is None and not _is_loopback(host):
+        raise DataError(
+            f"host {host}: whoever reaches it could ask, and change the catalogue. Set {TOKEN}, which callers "
+            "then have to show, or listen at 127.0.0.1."
+        )
+    _log_as_json()
+    app = create_app(Holder(run), token=token, reload_seconds=reload_seconds)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _log_as_json() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
