@@ -112,8 +112,9 @@ def serve(
     reload_seconds: Annotated[
         float, typer.Option(min=0.0, help="How often RUN is looked at for another model; 0 = never.")
     ] = 10.0,
+    beside: Annotated[str | None, typer.Option(metavar="RUN", help="Another run, to explore side by side.")] = None,
 ) -> None:
-    """Answer requests over HTTP; callers show UNICORN_TOKEN, if it is set, as their bearer token."""
+    """Answer requests over HTTP, with a page to explore them; if UNICORN_TOKEN is set, callers have to show it."""
     from serving.http.server import run_server
 
-    run_server(run, host, port, reload_seconds)
+    run_server(run, host, port, reload_seconds, beside)

@@ -1,4 +1,4 @@
-"""The routes; whatever ranks goes through the ranker, as everywhere."""
+"""The service: the routes of one model or of two, health and metrics, and what runs beside them."""
 
 from __future__ import annotations
 
@@ -6,73 +6,73 @@ import asyncio
 import functools
 import json
 import logging
-import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Final
 
-import polars as pl
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from features.columns import Col
 from features.errors import DataError
-from serving import exclusion
-from serving.http import schemas
+from serving.http import explorer
 from serving.http.answering import Answered, Call, answer
 from serving.http.batching import Batcher, BusyError
 from serving.http.guard import Guard
 from serving.http.holder import Holder
 from serving.http.limits import LIMITS, Limits
 from serving.http.metrics import Metrics
-from serving.ranker import Ranker
-from serving.requests import as_requests
+from serving.http.routes import routes
 
 logger = logging.getLogger("unicorn.http")
-_Ids = Annotated[list[schemas.Id], Query(min_length=1, max_length=LIMITS.items)]
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    400: {"model": schemas.Problem, "description": "A request is wrong; the reason says which, and the way out."},
-    401: {"model": schemas.Problem, "description": "The token is missing or wrong."},
-    413: {"model": schemas.Problem, "description": "The body is too large."},
-    503: {"model": schemas.Problem, "description": "Too much waits already; try again after the time that is told."},
-}
+BESIDE: Final = "/beside"
 
 
 def create_app(
-    holder: Holder, *, token: str | None = None, limits: Limits = LIMITS, reload_seconds: float = 10.0
+    holder: Holder,
+    *,
+    beside: Holder | None = None,
+    token: str | None = None,
+    limits: Limits = LIMITS,
+    reload_seconds: float = 10.0,
 ) -> FastAPI:
     """Return the service.
 
     Args:
         holder: what is served.
+        beside: another model, which the explorer page sets beside it; it has the same routes below ``/beside``.
         token: what callers have to show; None = nobody is asked.
         limits: of a call.
-        reload_seconds: how often the run is looked at; 0 = never.
+        reload_seconds: how often the runs are looked at; 0 = never.
     """
+    holders = [holder] if beside is None else [holder, beside]
+    batchers: list[Batcher[Call, Answered]] = [Batcher(functools.partial(answer, one), limits) for one in holders]
     metrics = Metrics()
-    batcher: Batcher[Call, Answered] = Batcher(functools.partial(answer, holder), limits)
-    batcher.on_batch = metrics.batch
-    metrics.watch(lambda: batcher.waiting, lambda: holder.ranker.items.height)
+    for batcher in batchers:
+        batcher.on_batch = metrics.batch
+    metrics.watch(lambda: sum(batcher.waiting for batcher in batchers), lambda: holder.ranker.items.height)
     metrics.serve(holder.ranker.model_id, reloaded=False)
 
     async def follow() -> None:
         while True:
             await asyncio.sleep(reload_seconds)
-            if await asyncio.to_thread(holder.reload):
-                metrics.serve(holder.ranker.model_id, reloaded=True)
-                logger.info("model", extra={"model_id": holder.ranker.model_id})
+            for one in holders:
+                if await asyncio.to_thread(one.reload):
+                    logger.info("model", extra={"run": one.run, "model_id": one.ranker.model_id})
+                    metrics.serve(holder.ranker.model_id, reloaded=True)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        batcher.start()
+        for batcher in batchers:
+            batcher.start()
         following = asyncio.create_task(follow()) if reload_seconds else None
         app.state.ready = True
         yield
         app.state.ready = False
         if following is not None:
             following.cancel()
-        await batcher.stop()
+        for batcher in batchers:
+            await batcher.stop()
 
     app = FastAPI(
         title="UniCoRn ranker",
@@ -81,8 +81,21 @@ def create_app(
         docs_url=None,  # its page would fetch scripts from elsewhere
         redoc_url=None,
     )
-    app.state.holder, app.state.batcher, app.state.ready = holder, batcher, False
+    app.state.ready = False
     app.add_middleware(Guard, limits=limits, token=token, metrics=metrics)
+    app.include_router(routes(holder, batchers[0], beside=beside is not None))
+    app.include_router(explorer.routes(holder))
+    if beside is not None:
+        app.include_router(routes(beside, batchers[1], beside=False), prefix=BESIDE, include_in_schema=False)
+        app.include_router(explorer.suggesting(beside), prefix=BESIDE)
+    app.mount("/page", explorer.PageFiles())
+    _tell_problems(app, limits)
+    _tell_health(app, metrics)
+    return app
+
+
+def _tell_problems(app: FastAPI, limits: Limits) -> None:
+    """Answer what goes wrong with the reason."""
 
     @app.exception_handler(DataError)
     async def wrong(request: Request, error: DataError) -> Response:
@@ -99,68 +112,9 @@ def create_app(
         problem = f"{limits.waiting:,} requests wait already. Try again in a second."
         return JSONResponse({"detail": problem}, 503, {"retry-after": "1"})
 
-    @app.post("/rank", responses=_PROBLEMS)
-    async def rank(body: schemas.RankBody) -> schemas.RankAnswer:
-        """Return the best items of each request, in the order of the requests."""
-        ranker = holder.ranker
-        frame = as_requests([one.model_dump() for one in body.requests], ranker.tasks)
-        left_out = None if body.exclude_seen is None else exclusion.check(body.exclude_seen, ranker.tasks)
-        found = await batcher.do(Call(frame, body.top_k, left_out), ("rank", left_out), frame.height)
-        details = _details(found) if body.details else {}
-        answers = []
-        for request, task in frame.select(Col.REQUEST, Col.TASK).iter_rows():
-            own = found.rows.filter(pl.col(Col.REQUEST) == request)
-            items = [
-                schemas.RankedItem(item_id=item, rank=place, score=score, details=details.get(item))
-                for item, place, score in own.select(Col.ITEM, Col.RANK, Col.SCORE).iter_rows()
-            ]
-            answers.append(schemas.Answer(request_id=request, task=task, items=items))
-        return schemas.RankAnswer(model_id=found.ranker.model_id, answers=answers)
 
-    @app.post("/score", responses=_PROBLEMS)
-    async def score(body: schemas.ScoreBody) -> schemas.ScoreAnswer:
-        """Return a score for each candidate that the requests name."""
-        requests = [one.model_dump() for one in body.requests]
-        frame = as_requests(requests, holder.ranker.tasks, need_candidates=True)
-        found = await batcher.do(Call(frame, None), "score", frame.height)
-        answers = [
-            schemas.Scores(
-                request_id=request,
-                task=task,
-                scores=found.rows.filter(pl.col(Col.REQUEST) == request).get_column(Col.SCORE).to_list(),
-            )
-            for request, task in frame.select(Col.REQUEST, Col.TASK).iter_rows()
-        ]
-        return schemas.ScoreAnswer(model_id=found.ranker.model_id, answers=answers)
-
-    @app.post("/items", responses=_PROBLEMS)
-    async def add_items(body: schemas.ItemsBody) -> schemas.ItemsAnswer:
-        """Rank new items as well, until the service ends; what was removed comes back as it was."""
-        rows = [one.model_dump() for one in body.items]
-        try:
-            items = pl.DataFrame(rows, infer_schema_length=None)
-        except (pl.exceptions.PolarsError, TypeError) as error:
-            raise DataError(f"new items: their fields make no table ({error}). Give each field one type.") from error
-        return _items(await asyncio.to_thread(holder.add, items))
-
-    @app.delete("/items", responses=_PROBLEMS)
-    async def remove_items(item_id: _Ids) -> schemas.ItemsAnswer:
-        """Rank items no more, from the next request on."""
-        return _items(await asyncio.to_thread(holder.remove, item_id))
-
-    @app.get("/model", responses=_PROBLEMS)
-    async def model() -> schemas.ModelAnswer:
-        """Tell what is served."""
-        ranker = holder.ranker
-        return schemas.ModelAnswer(
-            model_id=ranker.model_id,
-            data_hash=ranker.data_hash,
-            run=holder.run,
-            tasks=list(ranker.tasks),
-            items=ranker.items.height,
-            quality=list(ranker.engine.features.statistics.quality.names),
-            exclude_seen=list(ranker.exclude_seen),
-        )
+def _tell_health(app: FastAPI, metrics: Metrics) -> None:
+    """Add the routes that machines watch."""
 
     @app.get("/healthz", response_class=PlainTextResponse)
     async def healthy() -> str:
@@ -176,29 +130,3 @@ def create_app(
     async def read_metrics() -> Response:
         """Tell Prometheus."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    return app
-
-
-def _items(ranker: Ranker) -> schemas.ItemsAnswer:
-    return schemas.ItemsAnswer(model_id=ranker.model_id, items=ranker.items.height)
-
-
-def _details(found: Answered) -> dict[str, schemas.ItemDetails]:
-    """Return what a person sees of the items that were found."""
-    ids = found.rows.get_column(Col.ITEM).unique()
-    features = found.ranker.engine.features
-    at, quality = features.catalogue.ids.rows(ids), features.statistics.quality
-    shown = features.catalogue.frame[at - 1].select(Col.TITLE, Col.CATEGORY)
-    details = {}
-    for item, row, (title, category) in zip(ids, at, shown.iter_rows(), strict=True):
-        told = {
-            name: None if missing else _number(value)
-            for name, value, missing in zip(quality.names, quality.values[row], quality.missing[row], strict=True)
-        }
-        details[item] = schemas.ItemDetails(title=title, category=category, quality=told)
-    return details
-
-
-def _number(value: float) -> float:
-    return round(float(value), 4) if math.isfinite(value) else 0.0

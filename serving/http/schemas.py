@@ -23,17 +23,19 @@ class Context(Body):
     """Who asks for what, and where; whatever is left out is imputed."""
 
     task: Text = Field(description="The surface that asks, one of `/model`'s tasks.", examples=["search"])
-    request_id: Id | None = Field(None, description="Comes back with the answer; unique in a call.")
+    request_id: Id | None = Field(default=None, description="Comes back with the answer; unique in a call.")
     user_id: Text | None = None
-    query: Text | None = Field(None, examples=["red chair"])
-    country: Text | None = Field(None, description="ISO 3166.", examples=["DE"])
-    source_item_id: Text | None = Field(None, description="The item that the user looks at.")
+    query: Text | None = Field(default=None, examples=["red chair"])
+    country: Text | None = Field(default=None, description="ISO 3166.", examples=["DE"])
+    source_item_id: Text | None = Field(default=None, description="The item that the user looks at.")
 
 
 class RankRequest(Context):
     """A request that may name what is to be ranked."""
 
-    candidates: list[Id] | None = Field(None, max_length=LIMITS.candidates, description="Exactly these are ranked.")
+    candidates: list[Id] | None = Field(
+        default=None, max_length=LIMITS.candidates, description="Exactly these are ranked."
+    )
 
 
 class ScoreRequest(Context):
@@ -46,11 +48,14 @@ class RankBody(Body):
     """Requests whose best items are asked for."""
 
     requests: list[RankRequest] = Field(min_length=1, max_length=LIMITS.requests)
-    top_k: int = Field(20, ge=1, le=LIMITS.top_k)
+    top_k: int = Field(default=20, ge=1, le=LIMITS.top_k)
     exclude_seen: list[Text] | None = Field(
-        None, description="Tasks in which items that the user engaged with are left out; null = as the run says."
+        default=None,
+        description="Tasks in which items that the user engaged with are left out; null = as the run says.",
     )
-    details: bool = Field(False, description="Also tell title, category and quality of the items.")
+    details: bool = Field(
+        default=False, description="Also tell what the items are, what brought them, and what was imputed."
+    )
 
 
 class ScoreBody(Body):
@@ -67,8 +72,8 @@ class NewItem(BaseModel):
     item_id: Id
     title: str | None = None
     text: str | None = None
-    category: str | None = Field(None, description="A path such as `Home > Seating > Chairs`.")
-    countries: list[Text] | None = Field(None, description="Where it may be shown; null = everywhere.")
+    category: str | None = Field(default=None, description="A path such as `Home > Seating > Chairs`.")
+    countries: list[Text] | None = Field(default=None, description="Where it may be shown; null = everywhere.")
     created_at: datetime | None = None
 
 
@@ -84,6 +89,7 @@ class ItemDetails(BaseModel):
     title: str | None
     category: str | None
     quality: dict[str, float | None] = Field(description="Components in [-1, 1], larger is better; null = not known.")
+    sources: list[str] = Field(description="What brought it among the candidates.")
 
 
 class RankedItem(BaseModel):
@@ -101,6 +107,12 @@ class Answer(BaseModel):
     request_id: str
     task: str
     items: list[RankedItem]
+    imputed: dict[str, str] | None = Field(
+        default=None, description="With details: fields left out, and what stood in for them."
+    )
+    unknown: list[str] | None = Field(
+        default=None, description="With details: fields whose value the model has never met."
+    )
 
 
 class RankAnswer(BaseModel):
@@ -142,6 +154,7 @@ class ModelAnswer(BaseModel):
     items: int
     quality: list[str]
     exclude_seen: list[str]
+    beside: bool = Field(description="Whether another model is served below /beside.")
 
 
 class Problem(BaseModel):

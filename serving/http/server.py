@@ -19,8 +19,8 @@ _GRACE: Final = 10
 """Seconds that calls may take to end when the process is told to."""
 
 
-def run_server(run: str, host: str, port: int, reload_seconds: float) -> None:
-    """Serve ``run`` until the process is told to end; then what was asked is answered.
+def run_server(run: str, host: str, port: int, reload_seconds: float, beside: str | None = None) -> None:
+    """Serve ``run``, and ``beside`` for the explorer page, until told to end; then what was asked is answered.
 
     Raises:
         DataError: there is no such run, or strangers could ask.
@@ -32,7 +32,8 @@ def run_server(run: str, host: str, port: int, reload_seconds: float) -> None:
             "then have to show, or listen at 127.0.0.1."
         )
     _log_as_json()
-    app = create_app(Holder(run), token=token, reload_seconds=reload_seconds)
+    other = None if beside is None else Holder(beside)
+    app = create_app(Holder(run), beside=other, token=token, reload_seconds=reload_seconds)
     uvicorn.run(
         app,
         host=host,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.training.evaluation.browser import chromium
+from tests.browser import chromium
 from tests.training.evaluation.whole_evaluation import NASTY, whole_evaluation
 from training.evaluation.page import evaluation_page
 from training.evaluation.pages.markup import element
