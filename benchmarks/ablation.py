@@ -69,10 +69,14 @@ def main() -> None:
     seeds = [int(seed) for seed in given.seeds.split(",")]
     groups = [one.name for one in fields(UseConfig)] if given.only is None else given.only.split(",")
     given.out.mkdir(parents=True, exist_ok=True)
+
+    def out_of(data: Path, seed: int) -> Path:
+        return Path(given.out / f"{data.name}-{seed}{'-everything' if given.everything else ''}.json")
+
     for data in given.data:
         for seed in seeds:
-            Study(data, seed, given.out / f"{data.name}-{seed}.json", everything=given.everything).run(groups)
-        show(data.name, [json.loads((given.out / f"{data.name}-{seed}.json").read_text()) for seed in seeds])
+            Study(data, seed, out_of(data, seed), everything=given.everything).run(groups)
+        show(data.name, [json.loads(out_of(data, seed).read_text()) for seed in seeds])
 
 
 class Study:

@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     show("targets that are held-out items", new)
     show("the other targets", known)
     kept = [
-        new["ours"][task] >= TIMES_IDS * new["ids alone"][task]
+        new["ours"][task] > 0
+        and new["ours"][task] >= TIMES_IDS * new["ids alone"][task]
         and new["ours"][task] >= new["text cosine"][task]
         and known["ours"][task] >= (1 - LOSS) * known["nothing held out"][task]
         for task in new["ours"]

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
             for count in map(int, options.connections.split(",")):
                 times, failed = load(host, port, bodies, count, options.seconds)
-                p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1e3
+                p50, p95, p99 = np.percentile(times or [np.nan], [50, 95, 99]) * 1e3
                 rate = len(times) / options.seconds
                 print(f"{count:>12}{rate:>18.1f}{p50:>10.1f}{p95:>10.1f}{p99:>10.1f}{failed:>8}", flush=True)
         finally:
@@ -55,7 +55,9 @@ def requests_of(run: Path, count: int) -> list[bytes]:
     """Return bodies of one request each."""
     ranker, rng = Ranker.load(run), np.random.default_rng(0)
     known = ranker.engine.features.known
-    users, queries = (rng.choice(one.values.to_numpy(), count) for one in (known.users, known.queries))
+    users, queries = (
+        rng.choice(one.values.to_numpy() if len(one.values) else [""], count) for one in (known.users, known.queries)
+    )
     items = rng.choice(ranker.items["item_id"].to_numpy(), count)
     bodies = []
     for at in range(count):
@@ -88,12 +90,17 @@ def load(host: str, port: int, bodies: Sequence[bytes], count: int, seconds: flo
         at = own
         while time.perf_counter() < end:
             start = time.perf_counter()
-            connection.request("POST", "/rank", bodies[at % len(bodies)], {"content-type": "application/json"})
-            answer = connection.getresponse()
-            answer.read()
+            at += count
+            try:
+                connection.request("POST", "/rank", bodies[at % len(bodies)], {"content-type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+            except OSError:
+                failed[own] += 1
+                connection.close()
+                continue
             times.append(time.perf_counter() - start)
             failed[own] += answer.status != http.client.OK
-            at += count
         connection.close()
 
     callers = [threading.Thread(target=call, args=(own,)) for own in range(count)]

@@ -80,7 +80,7 @@ def recall(ranker: Ranker, sizes: CandidateConfig, judged: Judged, protocol: Pro
 
 def baselines(folder: DataFolder, names: Sequence[str], options: argparse.Namespace) -> Recalls:
     """Return what the first 100 items of baselines find, and as many as there are candidates."""
-    protocol = protocol_of(options)
+    protocol = protocol_of(options, refit=options.split != Split.VALID)
     judged = read_judged(folder, protocol)
     contenders = baseline_contenders(list(names), judged, protocol, read_tuning(folder, judged, protocol))
     nodes: dict[str, Any] = judge(contenders, judged, protocol)["rankers"]

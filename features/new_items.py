@@ -11,6 +11,7 @@ from features.columns import Col, Table
 from features.encoder import TextEncoder
 from features.errors import DataError
 from features.quality import ItemEvents, signals
+from features.quality_settings import FRESHNESS, Signal
 from features.schema import SCHEMAS
 from features.store import Features
 from features.tables import conform
@@ -31,8 +32,9 @@ def with_items(features: Features, items: pl.DataFrame) -> Features:
         DataError: the table is not as it should be, or an item is there already.
     """
     config, known = features.config, features.known
-    items = conform(items.lazy(), SCHEMAS[Table.ITEMS], "new items").collect().sort(Col.ITEM)
+    items = conformed(items)
     _check(items, features)
+    items = _as_fitted(items, features).sort(Col.ITEM)
     signals(items, ItemEvents.nothing(items.height + 1), config.quality)  # a wrong column is told before texts are read
     more = build_catalogue(
         items,
@@ -44,7 +46,40 @@ def with_items(features: Features, items: pl.DataFrame) -> Features:
         features.catalogue.lexicon,
     )
     catalogue = features.catalogue.extended(more)
-    return replace(features, catalogue=catalogue, statistics=features.statistics.extended(catalogue, config.quality))
+    return replace(features, catalogue=catalogue, statistics=features.statistics.extended(catalogue, config))
+
+
+def conformed(items: pl.DataFrame) -> pl.DataFrame:
+    """Return new items with the columns of the contract, in the given order.
+
+    Raises:
+        DataError: a column is missing or has a wrong type.
+    """
+    return conform(items.lazy(), SCHEMAS[Table.ITEMS], "new items").collect(engine="in-memory")
+
+
+def _as_fitted(items: pl.DataFrame, features: Features) -> pl.DataFrame:
+    """Return ``items`` with ready vectors of the fitted width, and dates of quality signals that came as text read."""
+    config, width = features.config, 0
+    for name in config.vectors:
+        column = f"vector_{name}"
+        kind = items.schema.get(column)
+        if isinstance(kind, pl.List):  # as JSON has it
+            lengths = items.get_column(column).list.len().drop_nulls().unique().to_list()
+            if len(lengths) > 1:
+                raise DataError(f"new items: {column} holds vectors of {lengths[0]} and of {lengths[1]} components.")
+            items = items.with_columns(pl.col(column).cast(pl.Array(pl.Float32, lengths[0] if lengths else 0)))
+            kind = items.schema[column]
+        width += kind.shape[0] if isinstance(kind, pl.Array) else 0
+    fitted = features.catalogue.vectors.shape[1]
+    if width and width != fitted:
+        raise DataError(f"new items: their vectors have {width} components in all, the run reads {fitted}. Mend them.")
+    dates = [one.column for one in map(Signal.parse, config.quality) if one.kind == FRESHNESS]
+    texts = [name for name in dates if items.schema.get(name) == pl.String]
+    try:
+        return items.with_columns(pl.col(texts).str.to_datetime(time_zone="UTC"))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"new items: {', '.join(texts)} cannot be read as dates. Write them as 2026-01-31.") from error
 
 
 def _check(items: pl.DataFrame, features: Features) -> None:

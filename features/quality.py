@@ -72,7 +72,9 @@ class ItemEvents(NamedTuple):
         return cls(none, none, none, none, float("nan"), float("nan"))
 
 
-def signals(items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...]) -> dict[str, NDArray[np.float64]]:
+def signals(
+    items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...], fitted: int | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Return the raw signals (N + 1,) by name, NaN where not known: those of the events, then those ``named``.
 
     The names do not depend on the events, so that what is fitted on a part of them has the components of the whole.
@@ -81,6 +83,7 @@ def signals(items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...]) -> 
         items: the catalogue in the order of the item rows (N rows).
         events: counts of the fitted events.
         named: entries of ``features.quality``, see ``Signal``.
+        fitted: items that means, positions and the latest date come from, the first ones; None = all.
 
     Raises:
         DataError: an entry or a column of it cannot be used.
@@ -89,7 +92,7 @@ def signals(items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...]) -> 
         "engagements": np.log1p(events.engaged.astype(np.float64)),
         "engagement_rate": _rate(events),
         "trend": _trend(events),
-        "freshness": _padded(freshness(items.get_column(Col.CREATED), events.end, events.span)),
+        "freshness": _padded(freshness(items.get_column(Col.CREATED), events.end, events.span, fitted=slice(fitted))),
     }
     for signal in map(Signal.parse, named):
         name = signal.component
@@ -98,7 +101,7 @@ def signals(items: pl.DataFrame, events: ItemEvents, named: tuple[str, ...]) -> 
                 f"features.quality: {name!r} is there already ({', '.join(found)}). "
                 "Rename the column, or add name=NAME to the entry."
             )
-        found[name] = _padded(named_signal(items, signal, events.end, events.span))
+        found[name] = _padded(named_signal(items, signal, events.end, events.span, fitted))
     return found
 
 

@@ -18,7 +18,7 @@ from features.blocks.log import Log, World
 from features.blocks.numbers import Dense
 from features.blocks.registry import switched_on
 from features.catalogue import Catalogue
-from features.config import UseConfig
+from features.config import FeatureConfig, UseConfig
 from features.events import EventRows
 from features.graph import align, fill_from_text, fit_graph
 from features.quality import RECENT, ItemEvents, Quality, Scaling, scale, signals
@@ -35,6 +35,7 @@ class Statistics:
         by_task: (T, N + 1) engagements of each item in each task.
         scale: what a count is multiplied by, so that counts of a part of the rows are comparable to those of all.
         quality: the quality vectors.
+        fitted: items of the catalogue that all this was fitted with.
         events: counts of the events of each item, from which quality is made.
     """
 
@@ -45,6 +46,7 @@ class Statistics:
     scale: float
     quality: Quality
     events: ItemEvents
+    fitted: int
 
     @property
     def exposure(self) -> Dense:
@@ -60,33 +62,36 @@ class Statistics:
         """Return the same with graph vectors in the basis of the ``other``'s, which a network was trained on."""
         return replace(self, graph=align(self.graph, other.graph)) if self.graph.size else self
 
-    def extended(self, catalogue: Catalogue, named: tuple[str, ...]) -> Statistics:
-        """Return the same for a ``catalogue`` with items behind those that were fitted, which nobody engaged with yet.
+    def extended(self, catalogue: Catalogue, config: FeatureConfig) -> Statistics:
+        """Return the same for a ``catalogue`` with items behind the others, which nobody engaged with yet.
 
-        What was fitted stays; ``named`` are the entries of ``features.quality``.
+        What was fitted stays, and what items are told by does not depend on which others come with them.
         """
-        rows = catalogue.rows
+        rows, known = catalogue.rows, len(self.quality.values)
         events = self.events.extended(rows)
-        later = scale(signals(catalogue.frame, events, named), self.quality.scaling)
-        fitted = len(self.quality.values)
+        later = scale(signals(catalogue.frame, events, config.quality, self.fitted), self.quality.scaling)
         quality = self.quality._replace(
-            values=np.concatenate([self.quality.values, later.values[fitted:]]),
-            missing=np.concatenate([self.quality.missing, later.missing[fitted:]]),
+            values=np.concatenate([self.quality.values, later.values[known:]]),
+            missing=np.concatenate([self.quality.missing, later.missing[known:]]),
         )
         return replace(
             self,
             blocks={name: block.extended(catalogue) for name, block in self.blocks.items()},
             item_map=padded(self.item_map, (0, 1), rows),
-            graph=self._extended_graph(catalogue),
+            graph=self._extended_graph(catalogue, told=config.use.text),
             by_task=padded(self.by_task, (1,), rows),
             quality=quality,
             events=events,
         )
 
-    def _extended_graph(self, catalogue: Catalogue) -> Dense:
-        """Return graph vectors also of the items that have no edge yet: what their texts say."""
+    def _extended_graph(self, catalogue: Catalogue, *, told: bool) -> Dense:
+        """Return graph vectors also of the items that have no edge yet: what their texts say, if texts are read.
+
+        Engagements stand in for the weights of the edges, of which they are the largest part.
+        """
         vectors = np.array(padded(self.graph, (0,), catalogue.rows))
-        fill_from_text(vectors, padded(self.popularity, (0,), catalogue.rows), catalogue.text)
+        if told:
+            fill_from_text(vectors, padded(self.popularity, (0,), catalogue.rows), catalogue.text)
         vectors[: len(self.graph)] = self.graph
         return vectors
 
@@ -112,6 +117,7 @@ def fit_statistics(rows: EventRows, kept: NDArray[np.bool_], world: World, *, or
         scale=len(rows.item) / max(len(log.shown.item), 1),
         quality=scale(signals(world.items, events, config.quality)),
         events=events,
+        fitted=sizes.items - 1,
     )
 
 
@@ -183,6 +189,7 @@ def load_statistics(folder: Path, use: UseConfig) -> Statistics:
         scale=factor,
         quality=Quality(names, quality.pop("values"), quality.pop("missing"), Scaling(**quality)),
         events=ItemEvents(**{name: shared[name] for name in _COUNTS}, end=end, span=span),
+        fitted=len(shared["shown"]) - 1,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -182,9 +183,11 @@ class Index:
             )
         self.removed[gone] = True
 
-    def restore(self, rows: Iterable[int]) -> None:
-        """Let items that were removed be found again."""
-        self.removed[np.fromiter(rows, dtype=np.int64)] = False
+    def with_removed(self, removed: NDArray[np.bool_]) -> Index:
+        """Return the same index but for what it never finds, (N + 1,); this one stays what it is."""
+        made = copy(self)
+        made.removed = removed
+        return made
 
     def save(self, folder: Path, model: str) -> None:
         """Write the index, with the hash of the ``model`` that its vectors come from; no file is ever half there."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from features.catalogue import ITEM_COLUMNS
 from features.columns import Col
 from features.errors import DataError
+from features.new_items import conformed
 from serving import exclusion
 from serving.candidates import brought_by
 from serving.engine import Candidates, Engine
@@ -106,15 +107,17 @@ class Ranker:
         Raises:
             DataError: the table is not as it should be, or an item is there already.
         """
-        engine, gone = self.engine, self._ids.filter(pl.Series(self.engine.index.removed))
-        returns = pl.col(Col.ITEM).is_in(gone.implode()) if Col.ITEM in items.columns else pl.lit(value=False)
+        items = conformed(items)
+        engine = self.engine
+        gone = self._ids.filter(pl.Series(engine.index.removed))
+        returns = pl.col(Col.ITEM).is_in(gone.implode()).fill_null(value=False)
         back, new = items.filter(returns), items.filter(~returns)
         if new.height:
             engine = engine.with_items(new)
         self._ids = _ids(engine)  # before the engine, whose rows it has to name at any time
-        if back.height:
-            engine.index.restore(_rows(engine, back.get_column(Col.ITEM)))
-        self.engine = engine
+        removed = engine.index.removed.copy()
+        removed[_rows(engine, back.get_column(Col.ITEM))] = False
+        self.engine = replace(engine, index=engine.index.with_removed(removed))
 
     def remove_items(self, ids: Iterable[str]) -> None:
         """Rank these items no more, until the run is loaded again; in histories, and as source items, they stay known.
@@ -122,12 +125,17 @@ class Ranker:
         Raises:
             DataError: an item is not in the catalogue; then none is removed.
         """
-        named = pl.Series(Col.ITEM, list(ids), dtype=pl.String)
-        rows = _rows(self.engine, named)
+        named = list(ids)
+        odd = [one for one in named if not isinstance(one, str)]
+        if odd:
+            raise DataError(f"items to remove: {odd[0]!r} is {type(odd[0]).__name__}, it must be a string.")
+        rows = _rows(self.engine, pl.Series(Col.ITEM, named, dtype=pl.String))
         if not rows.all():
-            unknown = named.filter(pl.Series(rows == 0))
-            raise DataError(f"items to remove: {unknown[0]!r} is not in the catalogue. Leave it out.")
-        self.engine.index.remove(rows)
+            unknown = named[int(np.flatnonzero(rows == 0)[0])]
+            raise DataError(f"items to remove: {unknown!r} is not in the catalogue. Leave it out.")
+        removed = self.engine.index.removed.copy()
+        removed[rows] = True
+        self.engine = replace(self.engine, index=self.engine.index.with_removed(removed))
 
     def rank(self, requests: Requests, top_k: int = 20, exclude_seen: Sequence[str] | None = None) -> pl.DataFrame:
         """Return the ``top_k`` best items of each request, in the order of the requests.

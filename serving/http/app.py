@@ -33,6 +33,7 @@ def create_app(
     *,
     beside: Holder | None = None,
     token: str | None = None,
+    hosts: frozenset[str] | None = None,
     limits: Limits = LIMITS,
     reload_seconds: float = 10.0,
 ) -> FastAPI:
@@ -42,6 +43,7 @@ def create_app(
         holder: what is served.
         beside: another model, which the explorer page sets beside it; it has the same routes below ``/beside``.
         token: what callers have to show; None = nobody is asked.
+        hosts: names by which callers may call the service; None = any.
         limits: of a call.
         reload_seconds: how often the runs are looked at; 0 = never.
     """
@@ -57,7 +59,7 @@ def create_app(
         while True:
             await asyncio.sleep(reload_seconds)
             for one in holders:
-                if await asyncio.to_thread(one.reload):
+                if await asyncio.to_thread(one.reload):  # which raises nothing: this goes on for as long as we serve
                     logger.info("model", extra={"run": one.run, "model_id": one.ranker.model_id})
                     metrics.serve(holder.ranker.model_id, reloaded=True)
 
@@ -80,9 +82,10 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,  # its page would fetch scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat whatever host the caller names
     )
     app.state.ready = False
-    app.add_middleware(Guard, limits=limits, token=token, metrics=metrics)
+    app.add_middleware(Guard, limits=limits, token=token, metrics=metrics, hosts=hosts)
     app.include_router(routes(holder, batchers[0], beside=beside is not None))
     app.include_router(explorer.routes(holder))
     if beside is not None:
@@ -116,12 +119,12 @@ def _tell_problems(app: FastAPI, limits: Limits) -> None:
 def _tell_health(app: FastAPI, metrics: Metrics) -> None:
     """Add the routes that machines watch."""
 
-    @app.get("/healthz", response_class=PlainTextResponse)
+    @app.api_route("/healthz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
     async def healthy() -> str:
         """Tell that the process lives."""
         return "ok\n"
 
-    @app.get("/readyz", response_class=PlainTextResponse)
+    @app.api_route("/readyz", methods=["GET", "HEAD"], response_class=PlainTextResponse)
     async def ready() -> Response:
         """Tell whether requests are answered."""
         return PlainTextResponse("ready\n" if app.state.ready else "not ready\n", 200 if app.state.ready else 503)

@@ -68,7 +68,7 @@ class Batcher(Generic[Job, Result]):
 
     async def stop(self) -> None:
         """End when what waits is done."""
-        while self._queue:
+        while self.waiting and self._task is not None and not self._task.done():
             await asyncio.sleep(0.01)
         if self._task is not None:
             self._task.cancel()
@@ -113,9 +113,11 @@ class Batcher(Generic[Job, Result]):
                     await self._finish([one])
                 return
             self._settle(batch[0], error=error)
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # a panic of polars is no Exception; whoever waits has to be told
             for one in batch:
-                self._settle(one, error=error)
+                self._settle(one, error=RuntimeError(f"{type(error).__name__} while ranking"))
         else:
             for one, result in zip(batch, results, strict=True):
                 self._settle(one, result)

@@ -38,7 +38,7 @@ def routes(holder: Holder) -> APIRouter:
     """Return the page, and suggestions of values for its fields."""
     router = suggesting(holder)
 
-    @router.get("/")
+    @router.api_route("/", methods=["GET", "HEAD"])
     async def page() -> FileResponse:
         return FileResponse(_FOLDER / "index.html", headers=_HEADERS)
 
@@ -50,7 +50,7 @@ def suggesting(holder: Holder) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/suggest")
-    async def suggest(kind: Kind, text: Annotated[Text, Query()] = "") -> list[Suggestion]:
+    def suggest(kind: Kind, text: Annotated[Text, Query()] = "") -> list[Suggestion]:
         return suggestions(holder.ranker, kind, text.strip())
 
     return router

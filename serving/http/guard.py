@@ -6,6 +6,7 @@ import hmac
 import json
 import logging
 import time
+import traceback
 import uuid
 from collections.abc import Iterable
 from typing import Any, Final
@@ -29,16 +30,24 @@ logger = logging.getLogger("unicorn.http")
 class Guard:
     """ASGI middleware around the app."""
 
-    def __init__(self, app: ASGIApp, limits: Limits, token: str | None, metrics: Metrics) -> None:
-        """Guard ``app``; without a ``token`` nobody is asked for one."""
-        self._app, self._limits, self._token, self._metrics = app, limits, token, metrics
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        token: str | None,
+        metrics: Metrics,
+        hosts: frozenset[str] | None = None,
+    ) -> None:
+        """Guard ``app``; without a ``token`` nobody is asked for one, nor without ``hosts`` for a name."""
+        self._app, self._limits, self._metrics, self._hosts = app, limits, metrics, hosts
+        self._token = None if token is None else token.strip().encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a call."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, headers, found = time.perf_counter(), Headers(scope=scope), {"status": 500, "bytes": 0}
+        start, headers, found = time.perf_counter(), Headers(scope=scope), {"status": 0}
         name = headers.get(ID, "")[:_LONGEST_ID]
         name = name if name.isascii() and name.isprintable() and name else uuid.uuid4().hex
         scope.setdefault("state", {})["call_id"] = name
@@ -55,6 +64,12 @@ class Guard:
                 await refused(scope, receive, sent)
             else:
                 await self._app(scope, self._bounded(receive), sent)
+        except Exception as error:
+            place = traceback.format_tb(error.__traceback__)[-3:]  # without the message, which may hold a query
+            logger.error("failed", extra={"call_id": name, "error": type(error).__name__, "place": place})
+            if not found["status"]:
+                problem = {"detail": "Something went wrong here, and is in the log under the id of the call."}
+                await JSONResponse(problem, 500)(scope, receive, sent)
         finally:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "none")
@@ -71,9 +86,13 @@ class Guard:
             )
 
     def _refused(self, path: str, headers: Headers) -> Response | None:
+        host = headers.get("host", "").rsplit(":", 1)[0].lower()
+        if self._hosts is not None and host not in self._hosts:
+            return JSONResponse({"detail": "This service is not called by that name. Use localhost."}, 421)
         if self._token is not None and not _is_open(path, OPEN):
-            given = headers.get("authorization", "")
-            if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+            scheme, _, given = headers.get("authorization", "").partition(" ")
+            same = hmac.compare_digest(given.strip().encode("latin-1"), self._token)  # as headers come
+            if scheme.lower() != "bearer" or not same:
                 problem = {"detail": "This service asks for a token. Send the header Authorization: Bearer TOKEN."}
                 return JSONResponse(problem, 401, {"www-authenticate": "Bearer"})
         length = headers.get("content-length", "0")

@@ -11,6 +11,7 @@ import polars as pl
 
 from features.columns import Col
 from features.errors import DataError
+from features.new_items import conformed
 from serving import manifest
 from serving.locate import SCHEMES, locate, use_tracking_store
 from serving.ranker import Ranker
@@ -35,6 +36,7 @@ class Holder:
         self.ranker = Ranker.load(run)
         self._added: dict[str, pl.DataFrame] = {}  # by item, one row each
         self._removed: dict[str, None] = {}
+        self._failed = ""  # the mark of a run that could not be loaded
         self._changes = threading.Lock()  # one change at a time; reading needs none
 
     def add(self, items: pl.DataFrame) -> Ranker:
@@ -43,6 +45,7 @@ class Holder:
         Raises:
             DataError: the table is not as it should be, or an item is there already.
         """
+        items = conformed(items)
         with self._changes:
             fresh = copy(self.ranker)  # whoever ranks right now goes on with the items that they began with
             fresh.add_items(items)
@@ -53,7 +56,7 @@ class Holder:
                     del self._removed[name]
                 else:
                     self._added[name] = row
-            return self.ranker
+            return fresh
 
     def remove(self, ids: list[str]) -> Ranker:
         """Rank items no more, and return the ranker.
@@ -62,34 +65,50 @@ class Holder:
             DataError: an item is not in the catalogue.
         """
         with self._changes:
-            self.ranker.remove_items(ids)
+            fresh = copy(self.ranker)
+            fresh.remove_items(ids)
+            self.ranker = fresh
             self._removed |= dict.fromkeys(ids)
-            return self.ranker
+            return fresh
 
     def reload(self) -> bool:
         """Load the run again if it is another one by now, and return whether it was.
 
-        What was added is added again unless the new catalogue has it, and what was removed stays away. A run that
-        cannot be loaded leaves the old one at work.
+        What was added is added again unless the new catalogue has it, or cannot take it, and what was removed stays
+        away. A run that cannot be loaded leaves the old one at work, and is not tried again before it changes.
         """
         try:
             found = mark(self.run)
-            if found == self._mark:
-                return False
-            fresh = Ranker.load(self.run)
-            with self._changes:
-                known = set(fresh.items.get_column(Col.ITEM))
-                self._added = {name: row for name, row in self._added.items() if name not in known}
-                if self._added:
-                    fresh.add_items(pl.concat(self._added.values(), how="diagonal_relaxed"))
-                known |= self._added.keys()
-                self._removed = {name: None for name in self._removed if name in known}
-                fresh.remove_items(self._removed)
-                self.ranker, self._mark = fresh, found
-        except DataError as error:
-            logger.error("%s: the model at work stays, %s", self.run, error)
+        except Exception:  # whatever a store or a file system raises; the next look may find it
+            logger.exception("%s: cannot be looked at, the model at work stays", self.run)
             return False
+        if found in (self._mark, self._failed):
+            return False
+        try:
+            fresh = Ranker.load(self.run)
+        except Exception:  # whatever a damaged run raises
+            logger.exception("%s: cannot be loaded, the model at work stays", self.run)
+            self._failed = found
+            return False
+        with self._changes:
+            self._catch_up(fresh)
+            self.ranker, self._mark, self._failed = fresh, found, ""
         return True
+
+    def _catch_up(self, fresh: Ranker) -> None:
+        """Add to a model that was just loaded what came since, and remove what went."""
+        known = set(fresh.items.get_column(Col.ITEM))
+        for name, row in list(self._added.items()):
+            try:
+                if name not in known:
+                    fresh.add_items(row)
+                    continue
+            except DataError as error:
+                logger.error("%s: left out of the new model, %s", name, error)
+            del self._added[name]
+        known |= self._added.keys()
+        self._removed = {name: None for name in self._removed if name in known}
+        fresh.remove_items(self._removed)
 
 
 def mark(run: str) -> str:

@@ -19,6 +19,8 @@ class Limits:
     """Candidates that a request names."""
     items: int = 1_000
     """Items that are added or removed by a call."""
+    fields: int = 50
+    """Fields of a new item beside those of the contract."""
     text: int = 2_000
     """Characters of a query or an id."""
     waiting: int = 1_024

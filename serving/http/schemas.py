@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from serving.http.limits import LIMITS
 
@@ -75,6 +75,12 @@ class NewItem(BaseModel):
     category: str | None = Field(default=None, description="A path such as `Home > Seating > Chairs`.")
     countries: list[Text] | None = Field(default=None, description="Where it may be shown; null = everywhere.")
     created_at: datetime | None = None
+
+    @model_validator(mode="after")
+    def _few(self) -> Self:
+        if len(self.model_extra or {}) > LIMITS.fields:
+            raise ValueError(f"has more than {LIMITS.fields} further fields")
+        return self
 
 
 class ItemsBody(Body):

@@ -15,6 +15,7 @@ from serving.http.guard import JsonLines
 from serving.http.holder import Holder
 
 TOKEN: Final = "UNICORN_TOKEN"
+_HERE: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _GRACE: Final = 10
 """Seconds that calls may take to end when the process is told to."""
 
@@ -33,7 +34,8 @@ def run_server(run: str, host: str, port: int, reload_seconds: float, beside: st
         )
     _log_as_json()
     other = None if beside is None else Holder(beside)
-    app = create_app(Holder(run), beside=other, token=token, reload_seconds=reload_seconds)
+    hosts = _HERE | {host} if token is None else None  # else any page could have its own name lead here, and ask
+    app = create_app(Holder(run), beside=other, token=token, hosts=hosts, reload_seconds=reload_seconds)
     uvicorn.run(
         app,
         host=host,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from features.columns import Col
 from serving.http import schemas
 from serving.http.answering import Answered, Call
@@ -13,10 +11,11 @@ from serving.ranker import SOURCES
 def ranked(call: Call, found: Answered) -> schemas.RankAnswer:
     """Return the answer to ``call``."""
     details = _details(found) if call.details else {}
+    by_request = found.rows.partition_by(Col.REQUEST, as_dict=True)
     answers = []
     for at, (request, task) in enumerate(call.frame.select(Col.REQUEST, Col.TASK).iter_rows()):
         items = []
-        for row in found.rows.filter(pl.col(Col.REQUEST) == request).iter_rows(named=True):
+        for row in by_request.get((request,), found.rows.clear()).iter_rows(named=True):
             told = details.get(row[Col.ITEM])
             if told is not None:
                 told = told.model_copy(update={"sources": row[SOURCES] or []})
@@ -31,9 +30,10 @@ def ranked(call: Call, found: Answered) -> schemas.RankAnswer:
 
 def scored(call: Call, found: Answered) -> schemas.ScoreAnswer:
     """Return the answer to ``call``."""
+    by_request = found.rows.partition_by(Col.REQUEST, as_dict=True)
     answers = []
     for request, task in call.frame.select(Col.REQUEST, Col.TASK).iter_rows():
-        scores = found.rows.filter(pl.col(Col.REQUEST) == request).get_column(Col.SCORE).to_list()
+        scores = by_request.get((request,), found.rows.clear()).get_column(Col.SCORE).to_list()
         answers.append(schemas.Scores(request_id=request, task=task, scores=scores))
     return schemas.ScoreAnswer(model_id=found.ranker.model_id, answers=answers)
 

@@ -11,6 +11,7 @@ import pytest
 from features.blocks.registry import BLOCKS
 from features.errors import DataError
 from features.new_items import with_items
+from features.quality import ItemEvents, signals
 from tests.features.blocks.contract_world import KINDS, SCORES, USERS, asked, catalogue, log
 from tests.features.feature_world import EVERYTHING, fit, told
 
@@ -165,6 +166,64 @@ def test_twice_is_at_once(tiny_encoder):
     for kind in KINDS:
         one, two = (told(features, *asked(features, kind))[0] for features in (once, steps))
         np.testing.assert_array_equal(one, two)
+    for part in ("values", "missing"):
+        np.testing.assert_array_equal(*(getattr(one.statistics.quality, part) for one in (once, steps)))
+    np.testing.assert_array_equal(once.statistics.graph, steps.statistics.graph)
+
+
+RATED = (
+    "rating kind=rating by=ratings",
+    "sold kind=rate by=seen",
+    "price kind=price",
+    "day kind=freshness half_life=9",
+)
+
+
+def test_what_an_item_is_told_by_does_not_depend_on_those_that_come_with_it(tiny_encoder):
+    """Means, positions and the latest date are those of the fitted catalogue."""
+
+    def numbered(table, start):
+        place = pl.int_range(start, start + table.height)
+        return table.with_columns(
+            rating=1.0 + place % 5, ratings=place, sold=place % 3, seen=3 * place, day=pl.date(2024, 1, 1 + place % 28)
+        )
+
+    table = numbered(catalogue().with_columns(price=pl.int_range(pl.len()).cast(pl.Float64)), 1)
+    before = fit(table, log(ordered=False), tiny_encoder, quality=RATED)[0]
+    later = numbered(LATER.drop("vector_image"), 20)
+    once = with_items(before, later)
+    for row in later.iter_slices(1):
+        alone = with_items(before, row).statistics.quality
+        (at,) = once.catalogue.ids.rows(row["item_id"])
+        np.testing.assert_array_equal(once.statistics.quality.values[at], alone.values[-1])
+        np.testing.assert_array_equal(once.statistics.quality.missing[at], alone.missing[-1])
+    assert len(np.unique(once.statistics.quality.values[before.catalogue.rows :], axis=0)) == later.height
+
+
+def test_a_fitted_item_has_the_position_that_a_later_one_of_its_price_has(tiny_encoder):
+    """Of five prices in a category, the middle one; an item that comes later stands beside the five."""
+    table = catalogue().with_columns(price=pl.int_range(pl.len()).cast(pl.Float64), category=pl.lit("Home"))
+    before = fit(table, log(ordered=True), tiny_encoder, quality=("price kind=price",))[0]
+    raw = signals(
+        pl.concat([table, table.head(1).with_columns(item_id=pl.lit("z"), price=5.5)]),
+        ItemEvents.nothing(table.height + 2),
+        ("price kind=price",),
+        table.height,
+    )["price"]
+    np.testing.assert_allclose(raw[1:13], (2 * np.arange(1, 13) - 1) / 12 - 1)
+    assert raw[13] == pytest.approx((2 * 7 - 1) / 13 - 1)  # the seventh of thirteen
+    assert before.statistics.fitted == table.height
+
+
+def test_what_json_cannot_say_is_read_as_it_was_fitted(tiny_encoder):
+    before = fitted(tiny_encoder, items())
+    once = with_items(before, LATER).catalogue.vectors
+    lists = with_items(before, LATER.with_columns(pl.col("vector_image").cast(pl.List(pl.Float64)))).catalogue.vectors
+    np.testing.assert_allclose(lists, once)
+    dated = fit(
+        catalogue(), log(ordered=True), tiny_encoder, quality=("created_at kind=freshness half_life=9 name=d",)
+    )[0]
+    assert with_items(dated, LATER.drop("price", "vector_image")).catalogue.rows == dated.catalogue.rows + 4
 
 
 @pytest.mark.parametrize("off", [(), ("graph", "graph_part"), ("text",), tuple(vars(EVERYTHING))])
@@ -173,6 +232,8 @@ def test_what_is_off_stays_off(tiny_encoder, off):
     before = fit(catalogue(), log(ordered=True), tiny_encoder, users=USERS, scores=SCORES, use=use)[0]
     after = with_items(before, LATER.drop("price", "vector_image"))
     pairs = told(after, *asked(after, *KINDS))[0]
+    if "text" in off:
+        assert not after.statistics.graph[before.catalogue.rows :].any()
     assert np.isfinite(pairs).all() and pairs.shape[1:] == (after.catalogue.rows, len(told_columns(after)))
 
 
@@ -191,6 +252,14 @@ def test_what_is_off_stays_off(tiny_encoder, off):
         ),
         (LATER.drop("price"), "features.quality: items has no column 'price'."),
         (LATER.drop("vector_image"), "features.vectors: items.vector_image is absent"),
+        (
+            LATER.with_columns(vector_image=pl.Series([[1.0, 2.0, 3.0]] * 4)),
+            "new items: their vectors have 3 components in all, the run reads 2. Mend them.",
+        ),
+        (
+            LATER.with_columns(vector_image=pl.Series([[1.0, 2.0], [3.0], None, None])),
+            "new items: vector_image holds vectors of ",
+        ),
     ],
 )
 def test_a_wrong_table_is_refused(tiny_encoder, table, message):

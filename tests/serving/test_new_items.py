@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from features.errors import DataError
+from features.schema import SCHEMAS
+from features.tables import conform
 from serving.assemble import item_tensors
 from serving.config import IndexConfig
 from serving.engine import Engine
 from serving.index import Index
 from serving.ranker import Ranker
-from tests.training.worlds import REQUESTS, items
+from tests.training.worlds import REQUESTS, events, items
 
 NEW = pl.DataFrame({"item_id": ["n2", "n1"], "title": ["black lamp", "red chair"], "category": ["Home > lamp", None]})
 
@@ -157,3 +159,21 @@ def test_nothing_to_add_changes_nothing(fresh):
     before = listed(fresh)
     fresh.add_items(NEW.clear())
     assert listed(fresh) == before
+
+
+def test_an_item_without_an_id_is_refused(fresh):
+    for ids in (["q1", None], [None]):
+        with pytest.raises(DataError, match="have no item_id"):
+            fresh.add_items(pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)}))
+    with pytest.raises(DataError, match="item_id"):
+        fresh.add_items(pl.DataFrame({"item_id": [1, 2]}))
+    with pytest.raises(DataError, match="is int, it must be a string"):
+        fresh.remove_items([1])
+
+
+def test_what_is_removed_from_one_ranker_stays_with_another(fresh):
+    known = conform(events().head(10).lazy(), SCHEMAS["events"], "events").collect()
+    other = fresh.knowing(known)
+    before = listed(fresh)
+    other.remove_items(["i8"])
+    assert listed(fresh) == before and "i8" not in other.items["item_id"]

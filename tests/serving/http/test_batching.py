@@ -97,8 +97,40 @@ def test_what_breaks_is_told_to_all_of_its_batch_and_ends_nothing():
     async def scenario(batcher, work):
         tasks = await held(batcher, work, (1, "a", 1), (None, "a", 1))
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(isinstance(one, TypeError) for one in found)
+        assert [str(one) for one in found] == ["TypeError while ranking"] * 2
         assert await batcher.do(5, "a", 1) == 10 and batcher.waiting == 0
+
+    run(scenario)
+
+
+def test_a_panic_that_is_no_exception_ends_nothing():
+    class Panic(BaseException):
+        pass
+
+    def work(jobs):
+        if "panic" in jobs:
+            raise Panic
+        return jobs
+
+    async def whole():
+        batcher = Batcher(work, Limits())
+        batcher.start()
+        with pytest.raises(RuntimeError, match="Panic"):
+            await asyncio.wait_for(batcher.do("panic", "a", 1), 10)
+        assert await asyncio.wait_for(batcher.do("fine", "a", 1), 10) == "fine"
+        await asyncio.wait_for(batcher.stop(), 10)
+
+    asyncio.run(whole())
+
+
+def test_stopping_waits_for_what_is_at_work():
+    async def scenario(batcher, work):
+        work.go.clear()
+        task = asyncio.create_task(batcher.do(4, "a", 1))
+        await asyncio.sleep(0.05)
+        asyncio.get_running_loop().call_later(0.3, work.go.set)
+        await batcher.stop()
+        assert task.done() and await task == 8
 
     run(scenario)
 

@@ -167,15 +167,35 @@ FIELD = st.sampled_from(["task", "request_id", "user_id", "query", "country", "s
 REQUEST = st.dictionaries(FIELD, JSON | st.sampled_from(["search", "similar", "i1", "u1"]), max_size=7)
 BODY = JSON | st.fixed_dictionaries(
     {"requests": st.lists(REQUEST, max_size=3)},
-    optional={"top_k": JSON | st.integers(1, 20), "exclude_seen": JSON, "details": JSON, "items": JSON},
+    optional={"top_k": JSON | st.integers(1, 20), "exclude_seen": JSON, "details": JSON},
+)
+ANYTHING = JSON | st.sampled_from(["\ud800", 10**50, -(10**30), "x" * 3000, "2024-01-01", [1.0, 2.0], {"a": {"b": []}}])
+NAMES = st.sampled_from(["title", "text", "category", "countries", "created_at", "price", "vector_image"]) | st.text(
+    max_size=4
+)
+ITEM = st.dictionaries(NAMES, ANYTHING, max_size=4)
+ITEMS = st.lists(ITEM, max_size=3).map(
+    lambda rows: {"items": [{"item_id": f"fuzz{n}"} | row for n, row in enumerate(rows)]}
 )
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(path=st.sampled_from(["/rank", "/score", "/items", "/model", "/nowhere"]), body=BODY)
+@given(path=st.sampled_from(["/rank", "/score"]), body=BODY)
 def test_no_body_breaks_it(server, path, body):
     answer = server.call("POST", path, data=json.dumps(body).encode(), headers={"content-type": "application/json"})
     assert answer.status_code < 500, (path, body, answer.text)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=ITEMS | JSON)
+def test_no_item_breaks_it(changing, body):
+    answer = changing.call(
+        "POST", "/items", data=json.dumps(body).encode(), headers={"content-type": "application/json"}
+    )
+    assert answer.status_code < 500, (body, answer.text)
+    if answer.status_code == 200:
+        gone = changing.call("DELETE", "/items", params={"item_id": [item["item_id"] for item in body["items"]]})
+        assert gone.status_code == 200
 
 
 def test_after_all_that_it_still_answers(server, ranker):
@@ -215,6 +235,23 @@ def test_it_tells_what_it_serves(server, ranker):
     assert server.get("/nowhere").status_code == 404
 
 
+@pytest.fixture(scope="module")
+def changing(fitted):
+    """A service whose catalogue may be changed."""
+    with served(fitted, "--reload-seconds", "0") as found:
+        yield found
+
+
+def test_strangers_names_and_probes_without_a_body(server):
+    for host in ("evil.example", "evil.example:80", "", "localhost.evil.example"):
+        answer = server.call("GET", "/model", headers={"host": host})
+        assert answer.status_code in (400, 421), host
+    assert server.call("GET", "/model", headers={"host": "localhost:1"}).status_code == 200
+    for path in ("/healthz", "/readyz", "/"):
+        assert server.call("HEAD", path).status_code == 200
+    assert server.call("POST", "/rank/", json={}).status_code == 404  # and no redirect
+
+
 @pytest.fixture
 def own(fitted, tmp_path):
     """A copy of the run, for tests that change it."""
@@ -230,6 +267,9 @@ def test_items_come_and_go_and_stay_over_a_reload_under_load(own, ranker):
 
     with served(own, "--reload-seconds", "0.2") as server:
         added = server.post("/items", {"items": [{"item_id": "n1", "title": "red chair"}, {"item_id": "n2"}]})
+        for name, day in (("n3", "2024-01-01T00:00:00"), ("n4", "2024-01-01T00:00:00Z")):
+            assert server.post("/items", {"items": [{"item_id": name, "created_at": day}]}).status_code == 200
+        assert server.call("DELETE", "/items", params={"item_id": ["n3", "n4", "n4"]}).status_code == 200
         assert added.json() == {"model_id": ranker.model_id, "items": ranker.items.height + 2}
         assert server.call("DELETE", "/items", params={"item_id": ["i3", "n2"]}).json()["items"] == ranker.items.height
         before = server.post("/rank", body).json()
@@ -259,9 +299,19 @@ def test_items_come_and_go_and_stay_over_a_reload_under_load(own, ranker):
         after = server.post("/rank", body).json()
         assert "n1" in found(after) and not {"i3", "n2"} & found(after)
         assert "unicorn_reloads_total 1.0" in server.get("/metrics").text
-        (own / "manifest.json").write_text("{}")  # a run that cannot be read leaves the model at work
-        time.sleep(0.6)
-        assert server.post("/rank", body).json() == after
+        manifest = (own / "manifest.json").read_text()
+        for broken in ("{}", json.dumps({"format": 1, "files": {"model.json": {}}}), "{"):
+            (own / "manifest.json").write_text(broken)  # a run that cannot be read leaves the model at work
+            time.sleep(0.5)
+            assert server.post("/rank", body).json() == after
+        assert any("cannot be loaded" in line for line in server.log)
+        (own / "manifest.json").write_text(manifest)
+        install(own, {WEIGHTS: told(own, 0.25)})
+        end = time.monotonic() + 30
+        while time.monotonic() < end and server.get("/model").json()["model_id"] == after["model_id"]:
+            time.sleep(0.05)
+        assert server.get("/model").json()["model_id"] not in {ranker.model_id, after["model_id"]}
+        assert "n1" in found(server.post("/rank", body).json())
 
 
 def test_what_was_asked_is_answered_before_the_process_ends(own):
