@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import polars as pl
@@ -58,3 +59,31 @@ def test_an_extended_vocabulary_keeps_its_rows() -> None:
     assert more.rows(pl.Series(["b", "d", "a", "c", "e", None])).tolist() == [2, 3, 4, 5, 1, 0]
     assert more.size == 6
     assert known.extended(pl.Series(["b", None])) is known
+
+
+STRINGS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=4)
+
+
+@given(
+    known=st.lists(STRINGS, max_size=30, unique=True),
+    later=st.lists(STRINGS, max_size=5, unique=True),
+    asked=st.lists(STRINGS | st.none(), max_size=20),
+    first=st.sampled_from([1, 2]),
+)
+def test_few_values_are_found_as_many_are(
+    known: list[str], later: list[str], asked: list[str | None], first: int
+) -> None:
+    """By a search or by a join, in an order that is ascending or not."""
+    vocabulary = Vocabulary.fit(pl.Series("value", known, dtype=pl.String), first).extended(
+        pl.Series("value", later, dtype=pl.String)
+    )
+    values = pl.Series([*asked, *known, *later], dtype=pl.String)
+    few = vocabulary.rows(values)
+    with mock.patch("features.vocabulary._FEW", -1):
+        many = vocabulary.rows(values)
+    assert few.dtype == many.dtype == np.int64 and few.flags.writeable
+    np.testing.assert_array_equal(few, many)
+    everything = vocabulary.values.to_list()
+    unknown = 0 if first == 1 else 1
+    expected = [0 if one is None else everything.index(one) + first if one in everything else unknown for one in values]
+    assert few.tolist() == expected
