@@ -295,7 +295,7 @@ def test_a_served_request_knows_the_whole_past_and_a_row_what_came_before_it(fit
 def test_the_world_leaves_nothing_out(fit: Fit) -> None:
     statistics = fit.features.statistics
     assert tuple(statistics.blocks) == tuple(BLOCKS)
-    assert {"blocks", "scale", *SHARED.values()} == set(vars(statistics))
+    assert {"blocks", "scale", "fitted", *SHARED.values()} == set(vars(statistics))
     silent = set() if fit.features.history.ordered else {"timed", "recent"}
     for name in SHARED:
         said = {key: value for key, value in part(statistics, name).items() if key not in silent}
