@@ -53,9 +53,16 @@ def conformed(items: pl.DataFrame) -> pl.DataFrame:
     """Return new items with the columns of the contract, in the given order.
 
     Raises:
-        DataError: a column is missing or has a wrong type.
+        DataError: a column is missing or has a wrong type, or an id is missing or there twice.
     """
-    return conform(items.lazy(), SCHEMAS[Table.ITEMS], "new items").collect(engine="in-memory")
+    items = conform(items.lazy(), SCHEMAS[Table.ITEMS], "new items").collect(engine="in-memory")
+    ids = items.get_column(Col.ITEM)
+    if ids.null_count():
+        raise DataError(f"new items: {ids.null_count():,} of {len(ids):,} have no item_id. Name them.")
+    twice = ids.filter(ids.is_duplicated())
+    if len(twice):
+        raise DataError(f"new items: {twice[0]!r} is there twice. Keep one of its rows.")
+    return items
 
 
 def _as_fitted(items: pl.DataFrame, features: Features) -> pl.DataFrame:
@@ -84,11 +91,6 @@ def _as_fitted(items: pl.DataFrame, features: Features) -> pl.DataFrame:
 
 def _check(items: pl.DataFrame, features: Features) -> None:
     ids = items.get_column(Col.ITEM)
-    if ids.null_count():
-        raise DataError(f"new items: {ids.null_count():,} of {len(ids):,} have no item_id. Name them.")
-    twice = ids.filter(ids.is_duplicated())
-    if len(twice):
-        raise DataError(f"new items: {twice[0]!r} is there twice. Keep one of its rows.")
     there = ids.filter(ids.is_in(features.catalogue.ids.values.implode()))
     if len(there):
         raise DataError(f"new items: {len(there):,} are in the catalogue already, e.g. {there[0]!r}. Leave them out.")

@@ -169,24 +169,32 @@ class Index:
                 self._build()
         return rows
 
-    def remove(self, rows: Iterable[int]) -> None:
-        """Let items never be found again, from the next search on; the rows of the others stay what they are.
+    def without(self, rows: Iterable[int]) -> Index:
+        """Return the index without items, whose rows the others keep; this one stays what it is.
 
         Raises:
             DataError: a row is none of an item.
         """
-        gone = np.fromiter(rows, dtype=np.int64)
-        wrong = gone[(gone < 1) | (gone >= len(self.vectors))]
+        return self._marked(rows, removed=True)
+
+    def with_back(self, rows: Iterable[int]) -> Index:
+        """Return the index with items again that were left out; this one stays what it is.
+
+        Raises:
+            DataError: a row is none of an item.
+        """
+        return self._marked(rows, removed=False)
+
+    def _marked(self, rows: Iterable[int], *, removed: bool) -> Index:
+        named = np.fromiter(rows, dtype=np.int64)
+        wrong = named[(named < 1) | (named >= len(self.vectors))]
         if wrong.size:
             raise DataError(
                 f"index: no item has the row {wrong[0]}; rows are 1 to {len(self.vectors) - 1}. Give rows of items."
             )
-        self.removed[gone] = True
-
-    def with_removed(self, removed: NDArray[np.bool_]) -> Index:
-        """Return the same index but for what it never finds, (N + 1,); this one stays what it is."""
         made = copy(self)
-        made.removed = removed
+        made.removed = self.removed.copy()
+        made.removed[named] = removed
         return made
 
     def save(self, folder: Path, model: str) -> None:

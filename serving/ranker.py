@@ -115,9 +115,7 @@ class Ranker:
         if new.height:
             engine = engine.with_items(new)
         self._ids = _ids(engine)  # before the engine, whose rows it has to name at any time
-        removed = engine.index.removed.copy()
-        removed[_rows(engine, back.get_column(Col.ITEM))] = False
-        self.engine = replace(engine, index=engine.index.with_removed(removed))
+        self.engine = replace(engine, index=engine.index.with_back(_rows(engine, back.get_column(Col.ITEM))))
 
     def remove_items(self, ids: Iterable[str]) -> None:
         """Rank these items no more, until the run is loaded again; in histories, and as source items, they stay known.
@@ -133,9 +131,7 @@ class Ranker:
         if not rows.all():
             unknown = named[int(np.flatnonzero(rows == 0)[0])]
             raise DataError(f"items to remove: {unknown!r} is not in the catalogue. Leave it out.")
-        removed = self.engine.index.removed.copy()
-        removed[rows] = True
-        self.engine = replace(self.engine, index=self.engine.index.with_removed(removed))
+        self.engine = replace(self.engine, index=self.engine.index.without(rows))
 
     def rank(self, requests: Requests, top_k: int = 20, exclude_seen: Sequence[str] | None = None) -> pl.DataFrame:
         """Return the ``top_k`` best items of each request, in the order of the requests.

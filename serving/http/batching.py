@@ -129,4 +129,4 @@ class Batcher(Generic[Job, Result]):
         if error is not None:
             one.answer.set_exception(error)
         else:
-            one.answer.set_result(result)  # type: ignore[arg-type]
+            one.answer.set_result(result)  # type: ignore[arg-type]  # a result may be None itself

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import re
 import time
 import traceback
 import uuid
@@ -21,6 +22,7 @@ from serving.http.metrics import Metrics
 
 ID: Final = "x-request-id"
 _LONGEST_ID: Final = 128
+_PORT: Final = re.compile(r":\d*$")
 OPEN: Final = ("/healthz", "/readyz", "/", "/page")
 """Beginnings of the paths that no token is asked for: they tell nothing of the model or of its data."""
 
@@ -50,7 +52,6 @@ class Guard:
         start, headers, found = time.perf_counter(), Headers(scope=scope), {"status": 0}
         name = headers.get(ID, "")[:_LONGEST_ID]
         name = name if name.isascii() and name.isprintable() and name else uuid.uuid4().hex
-        scope.setdefault("state", {})["call_id"] = name
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -86,7 +87,7 @@ class Guard:
             )
 
     def _refused(self, path: str, headers: Headers) -> Response | None:
-        host = headers.get("host", "").rsplit(":", 1)[0].lower()
+        host = _PORT.sub("", headers.get("host", "").lower())
         if self._hosts is not None and host not in self._hosts:
             return JSONResponse({"detail": "This service is not called by that name. Use localhost."}, 421)
         if self._token is not None and not _is_open(path, OPEN):
@@ -125,7 +126,7 @@ def _is_open(path: str, beginnings: Iterable[str]) -> bool:
 class JsonLines(logging.Formatter):
     """Log records as JSON, one a line."""
 
-    _KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+    _KNOWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of ``record``."""

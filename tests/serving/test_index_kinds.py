@@ -131,7 +131,7 @@ def test_new_items_are_found_and_removed_ones_are_not(factory, vectors, tmp_path
     found = index.search(longest, nothing_blocked(1, ITEMS + 3), 20)
     assert found[0, :2].tolist() == [ITEMS + 1, ITEMS + 2]  # no inner product with the longest is larger
     third = int(found[0, 2])
-    index.remove([third, ITEMS + 1])
+    index = index.without([third, ITEMS + 1])
     index.save(tmp_path, "m")
     for now in (index, Index.load(tmp_path, "m")):
         found = now.search(longest, nothing_blocked(1, ITEMS + 3), 20)
@@ -246,7 +246,7 @@ def test_vectors_of_another_width_are_refused_everywhere(index):
 @pytest.mark.parametrize("row", [0, -1, ITEMS + 1])
 def test_a_row_of_no_item_cannot_be_removed(index, row):
     with pytest.raises(DataError, match=rf"no item has the row {row}; rows are 1 to {ITEMS}"):
-        index.remove([1, row])
+        index.without([1, row])
     assert not index.removed.any()
 
 

@@ -177,3 +177,11 @@ def test_what_is_removed_from_one_ranker_stays_with_another(fresh):
     before = listed(fresh)
     other.remove_items(["i8"])
     assert listed(fresh) == before and "i8" not in other.items["item_id"]
+
+
+def test_an_id_that_is_there_twice_is_refused_also_where_it_comes_back(fresh):
+    fresh.remove_items(["i3"])
+    for ids in (["i3", "i3"], ["n1", "n1"]):
+        with pytest.raises(DataError, match="is there twice"):
+            fresh.add_items(pl.DataFrame({"item_id": ids}))
+    assert not {"i3", "n1"} & set(fresh.items["item_id"])

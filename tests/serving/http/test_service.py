@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -243,6 +245,7 @@ def changing(fitted):
 
 
 def test_strangers_names_and_probes_without_a_body(server):
+    assert server.call("GET", "/model", headers={"host": "[::1]"}).status_code == 200
     for host in ("evil.example", "evil.example:80", "", "localhost.evil.example"):
         answer = server.call("GET", "/model", headers={"host": host})
         assert answer.status_code in (400, 421), host
@@ -343,11 +346,16 @@ def test_with_a_token_strangers_are_turned_away(own):
     [
         (["--host", "0.0.0.0"], "host 0.0.0.0: whoever reaches it could ask"),
         ([], "no such run folder"),
+        (["--port", "TAKEN"], "cannot be listened at"),
     ],
 )
 def test_what_cannot_be_served_is_one_line(fitted, tmp_path, options, reason):
+    """A token of blanks is none."""
     run = fitted if options else tmp_path / "nothing"
-    command = [sys.executable, "-m", "unicorn", "serve", str(run), "--port", "0", *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        given_ = [str(taken.getsockname()[1]) if one == "TAKEN" else one for one in options]
+        command = [sys.executable, "-m", "unicorn", "serve", str(run), "--port", "0", *given_]
+        environment = {**os.environ, "UNICORN_TOKEN": "  "}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert done.returncode == 1
     assert reason in done.stderr and len(done.stderr.strip().splitlines()) == 1
